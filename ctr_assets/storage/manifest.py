@@ -1,0 +1,87 @@
+"""The manifest: one small JSON object that names the files of a version and so makes them *the* table of a day."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class DataFile(BaseModel):
+    """One immutable file of a version. ``name`` is relative to the version's folder; ``bytes`` is its size."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a reader needs to know of a committed version.
+
+    ``content_fingerprint`` depends on the bytes of the files in order, not on their names, the version or the time:
+    two runs that wrote the same data have the same one. ``inputs`` maps ``table/partition`` to the version read.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    table: str
+    partition: str
+    version: str
+    rows: int
+    files: tuple[DataFile, ...]
+    columns: dict[str, str]
+    schema_fingerprint: str
+    content_fingerprint: str
+    created_at: datetime
+    created_by: dict[str, str]
+    inputs: dict[str, str] = Field(default_factory=dict)
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all data files, in bytes."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def reference(self) -> str:
+        """``table/partition``, the key under which another manifest names this one as its input."""
+        return f"{self.table}/{self.partition}"
+
+
+def build_manifest(
+    *,
+    table: str,
+    partition: str,
+    version: str,
+    files: Iterable[DataFile],
+    columns: Mapping[str, str],
+    created_by: Mapping[str, str],
+    inputs: Iterable[Manifest] = (),
+    properties: Mapping[str, Any] | None = None,
+) -> Manifest:
+    """Describe a version whose files are all written. Pure; commits nothing."""
+    files = tuple(files)
+    return Manifest(
+        table=table,
+        partition=partition,
+        version=version,
+        rows=sum(file.rows for file in files),
+        files=files,
+        columns=dict(columns),
+        schema_fingerprint=fingerprint(list(columns.items())),
+        content_fingerprint=fingerprint([file.sha256 for file in files]),
+        created_at=datetime.now(UTC),
+        created_by=dict(created_by),
+        inputs={manifest.reference: manifest.version for manifest in inputs},
+        properties=dict(properties or {}),
+    )
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of the canonical JSON of ``value``, as 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
