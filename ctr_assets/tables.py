@@ -1,0 +1,58 @@
+"""Names and schemas of the tables, shared by those who write them and those who read them. Pure data."""
+
+from typing import Final
+
+import pyarrow as pa
+
+from ctr_assets.features import CATEGORICAL_COLUMNS, FEATURES, RAW_COLUMNS
+
+RAW_IMPRESSIONS: Final = "raw_impressions"
+QUARANTINE: Final = "quarantined_rows"
+IMPRESSION_PROFILE: Final = "impression_profile"
+FEATURE_VOCABULARY: Final = "feature_vocabulary"
+ENCODED_FEATURES: Final = "encoded_features"
+WIDE_DEEP_MODEL: Final = "wide_deep_model"
+GBT_BASELINE: Final = "gbt_baseline"
+SCORED_IMPRESSIONS: Final = "scored_impressions"
+EVALUATION_METRICS: Final = "evaluation_metrics"
+CHAMPION_MODEL: Final = "champion_model"
+
+RAW_SCHEMA: Final = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("click", pa.int8()),
+        pa.field("hour", pa.timestamp("ms", tz="UTC"), nullable=False),
+        *(pa.field(name, pa.string(), nullable=False) for name in CATEGORICAL_COLUMNS),
+    ]
+)
+"""Schema of ``raw_impressions``; every categorical column is a string, dictionary-encoded on disk."""
+
+ENCODED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("label", pa.int8()),
+        pa.field("split", pa.int8(), nullable=False),
+        *(pa.field(feature.name, pa.int32(), nullable=False) for feature in FEATURES),
+    ]
+)
+"""Schema of ``encoded_features``.
+
+File k of a day holds the rows of file k of the ``raw_impressions`` version named in the manifest's inputs; ``row`` is
+the position there. Rows are ordered by ``split`` (stable) and a row group holds rows of one split only, so the
+Parquet statistics of ``split`` tell which row groups to read.
+"""
+
+ENCODED_ROW_GROUP_ROWS: Final = 65_536
+"""Rows of a full row group: small enough to shuffle by row group, large enough to compress."""
+
+ENCODED_DESCRIPTIONS: Final = {
+    "row": "Position of the row in the raw_impressions file of the same index",
+    "label": RAW_COLUMNS["click"],
+    "split": "0 train, 1 validation (part of the training rows), 2 test, 3 unlabelled",
+    **{feature.name: feature.description for feature in FEATURES},
+}
+
+
+def columns_of(schema: pa.Schema) -> dict[str, str]:
+    """Column names and types as a manifest records them."""
+    return {field.name: str(field.type) for field in schema}
