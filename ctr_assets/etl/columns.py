@@ -1,0 +1,65 @@
+"""A file of ``raw_impressions`` as integer codes: one small dictionary and one code per row for every base column."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_OF_DAY, Feature
+from ctr_assets.split import split_codes, stable_hash
+from ctr_assets.storage import DataFile, Manifest, Store
+
+CROSS_SEPARATOR = " × "
+
+
+@dataclass(frozen=True)
+class CodedColumn:
+    """``values[codes[i]]`` is the value of row i; ``values`` are distinct strings, ``codes`` int32 of shape ``(n,)``."""
+
+    values: pa.Array
+    codes: npt.NDArray[np.int32]
+
+    def counts(self, rows: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+        """How often each value occurs, among all rows or those of a mask; shape ``(len(values),)``."""
+        return np.bincount(self.codes if rows is None else self.codes[rows], minlength=len(self.values))
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file of a raw day: its coded columns, labels (float64, NaN when unlabelled) and split codes."""
+
+    columns: dict[str, CodedColumn]
+    labels: npt.NDArray[np.float64]
+    splits: npt.NDArray[np.int8]
+
+    def feature(self, feature: Feature) -> CodedColumn:
+        """The column of a feature; a cross is made of its two columns' codes, its strings only of the pairs seen."""
+        if not feature.is_cross:
+            return self.columns[feature.name]
+        first, second = (self.columns[name] for name in feature.columns)
+        pairs = first.codes.astype(np.int64) * len(second.values) + second.codes
+        seen = np.flatnonzero(np.bincount(pairs, minlength=len(first.values) * len(second.values)))
+        position = np.zeros(len(first.values) * len(second.values), dtype=np.int32)
+        position[seen] = np.arange(len(seen), dtype=np.int32)
+        left = first.values.take(pa.array(seen // max(1, len(second.values))))
+        right = second.values.take(pa.array(seen % max(1, len(second.values))))
+        return CodedColumn(pc.binary_join_element_wise(left, right, CROSS_SEPARATOR), position[pairs])
+
+
+def read_raw_file(store: Store, manifest: Manifest, file: DataFile) -> RawFile:
+    """Read one file of a raw day, at most ``MAX_PART_ROWS`` rows."""
+    with store.parquet(manifest, file, read_dictionary=list(CATEGORICAL_COLUMNS)) as parquet:
+        table = parquet.read()
+    columns = {name: _coded(table[name]) for name in CATEGORICAL_COLUMNS}
+    hours = pc.hour(table["hour"]).to_numpy()
+    columns[HOUR_OF_DAY] = CodedColumn(pa.array([f"{hour:02d}" for hour in range(24)]), hours.astype(np.int32))
+    labels = pc.cast(table["click"], pa.float64()).to_numpy()
+    hashes = stable_hash(table["id"].combine_chunks())
+    return RawFile(columns, labels, split_codes(hashes, ~np.isnan(labels)))
+
+
+def _coded(column: pa.ChunkedArray) -> CodedColumn:
+    array = column.unify_dictionaries().combine_chunks()
+    return CodedColumn(array.dictionary, array.indices.to_numpy())

@@ -1,0 +1,117 @@
+"""``encoded_features``: each raw file becomes one file of vocabulary ids, every id from a look-up table per dictionary."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+
+from ctr_assets.etl.columns import read_raw_file
+from ctr_assets.etl.tasks import attempt, run_tasks
+from ctr_assets.etl.vocabulary import load_vocabulary
+from ctr_assets.features import FEATURES, UNKNOWN_ID, Split
+from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion
+from ctr_assets.tables import (
+    ENCODED_FEATURES,
+    ENCODED_ROW_GROUP_ROWS,
+    ENCODED_SCHEMA,
+    FEATURE_VOCABULARY,
+    RAW_IMPRESSIONS,
+    columns_of,
+)
+
+_DICTIONARY_COLUMNS: Final = [name for name in ENCODED_SCHEMA.names if name != "row"]
+
+
+@dataclass(frozen=True)
+class _FileOutcome:
+    """An encoded file with its rows per split code and its rows of unknown id per feature."""
+
+    file: DataFile
+    splits: list[int]
+    unknown: dict[str, int]
+
+
+def encode(spark: SparkSession, store: Store, days: list[str], created_by: Mapping[str, str]) -> dict[str, Manifest]:
+    """Commit ``encoded_features`` of each of ``days``, each with the vocabulary of its own day.
+
+    Raises NotMaterializedError when a day's raw table or vocabulary is missing, and ValueError when a vocabulary was
+    not made from the current raw table of its day.
+    """
+    raws = {day: store.manifest(RAW_IMPRESSIONS, day) for day in days}
+    vocabularies = {day: store.manifest(FEATURE_VOCABULARY, day) for day in days}
+    versions = {day: store.begin(ENCODED_FEATURES, day) for day in days}
+    latest = vocabularies[max(days)]
+    for day, vocabulary in vocabularies.items():
+        if latest.properties["chain"].get(day) != vocabulary.properties["chain"][day]:
+            raise ValueError(
+                f"feature_vocabulary[{latest.partition}] does not continue feature_vocabulary[{day}]: "
+                f"materialize feature_vocabulary for {day} and every later day again"
+            )
+    tasks = [(day, index, file) for day, raw in raws.items() for index, file in enumerate(raw.files)]
+
+    def run(task: tuple[str, int, DataFile]) -> _FileOutcome:
+        day, index, file = task
+        return _encode_file(versions[day], index, raws[day], file, latest, vocabularies[day])
+
+    outcomes = run_tasks(spark, tasks, run)
+    committed = {}
+    for day in days:
+        of_day = [outcome for task, outcome in zip(tasks, outcomes, strict=True) if task[0] == day]
+        committed[day] = versions[day].commit(
+            [outcome.file for outcome in of_day],
+            columns_of(ENCODED_SCHEMA),
+            inputs=[raws[day], vocabularies[day]],
+            properties={
+                "vocabulary_fingerprint": vocabularies[day].properties["chain"][day],
+                "splits": {split.value: sum(o.splits[split.code] for o in of_day) for split in Split},
+                "unknown_rows": {f.name: sum(o.unknown[f.name] for o in of_day) for f in FEATURES},
+            },
+            created_by=created_by,
+        )
+    return committed
+
+
+def _encode_file(
+    version: TableVersion, index: int, raw: Manifest, file: DataFile, latest: Manifest, own: Manifest
+) -> _FileOutcome:
+    """Write one encoded file.
+
+    ``latest`` continues ``own``, so one loaded vocabulary serves all days of a run: ids above the own size are unknown.
+    """
+    store = version.store
+    rows = read_raw_file(store, raw, file)
+    vocabulary = load_vocabulary(store, latest)
+    order = np.argsort(rows.splits, kind="stable").astype(np.int32)
+    arrays = {
+        "row": pa.array(order),
+        "label": pa.array(rows.labels[order], mask=np.isnan(rows.labels[order])).cast(pa.int8()),
+        "split": pa.array(rows.splits[order]),
+    }
+    unknown: dict[str, int] = {}
+    for feature in FEATURES:
+        column = rows.feature(feature)
+        known = pc.index_in(column.values, value_set=vocabulary[feature.name])
+        ids = pc.fill_null(pc.add(known, 1), UNKNOWN_ID).to_numpy().astype(np.int32)
+        ids[ids > own.properties["sizes"][feature.name]] = UNKNOWN_ID
+        unknown[feature.name] = int(column.counts()[ids == UNKNOWN_ID].sum())
+        arrays[feature.name] = pa.array(ids[column.codes[order]])
+    table = pa.table([arrays[name] for name in ENCODED_SCHEMA.names], schema=ENCODED_SCHEMA)
+    part = ParquetPart(
+        store,
+        version.folder,
+        f"part-{index:05d}-{attempt()}.parquet",
+        ENCODED_SCHEMA,
+        use_dictionary=_DICTIONARY_COLUMNS,
+        column_encoding={"row": "DELTA_BINARY_PACKED"},
+    )
+    counts = np.bincount(rows.splits, minlength=len(Split)).tolist()
+    start = 0
+    for count in counts:
+        if count:
+            part.write(table.slice(start, count), ENCODED_ROW_GROUP_ROWS)
+        start += count
+    return _FileOutcome(part.close(), counts, unknown)

@@ -1,0 +1,163 @@
+"""The landing zone: which delivered files hold which days, and how their bytes are cut into tasks."""
+
+import gzip
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any, Final
+
+import fsspec
+
+from ctr_assets.features import RAW_COLUMNS
+
+DAY_FOLDER: Final = "day="
+SPLIT_BYTES: Final = 48 << 20
+"""Bytes of plain CSV a task parses at once, about 300,000 impressions: several tasks a core, little memory."""
+_HEADER_BYTES = 1 << 16
+_COMPRESSED = {".gz": "gzip", ".zip": "zip", ".csv": "plain"}
+
+
+class LandingError(ValueError):
+    """A delivered file, or the landing zone itself, cannot be read; the message names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """A delivered file. ``day`` is set for a daily feed, None for an archive that may hold any day."""
+
+    path: str
+    size: int
+    day: str | None
+    compression: str
+
+
+@dataclass(frozen=True)
+class ParseTask:
+    """Bytes ``[start, end)`` of a file's decompressed text; whole archives that cannot be split have ``end`` None."""
+
+    rank: int
+    file: LandingFile
+    columns: tuple[str, ...]
+    member: str | None = None
+    start: int = 0
+    end: int | None = None
+
+
+def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
+    """Files that may hold rows of ``days``: their daily feeds first, then every archive, each by path.
+
+    That order decides which of two rows with the same id is kept. Names that begin with ``.`` or ``_`` or end in
+    ``.tmp`` are not looked at. Raises :class:`LandingError` when the whole landing zone holds no file.
+    """
+    fs, root = fsspec.url_to_fs(landing_url)
+    found = fs.find(root, detail=True) if fs.exists(root) else {}
+    feeds, archives, others = [], [], 0
+    for path, info in sorted(found.items()):
+        folders = path[len(root) :].strip("/").split("/")
+        if any(part.startswith((".", "_")) for part in folders) or path.endswith(".tmp"):
+            continue
+        named_day = next((p.removeprefix(DAY_FOLDER) for p in folders[:-1] if p.startswith(DAY_FOLDER)), None)
+        if named_day is not None and named_day not in days:
+            others += 1
+            continue
+        file = LandingFile(fs.unstrip_protocol(path), info["size"], named_day, _compression(path))
+        (archives if named_day is None else feeds).append(file)
+    if not (feeds or archives or others):
+        raise LandingError(
+            f"The landing zone {landing_url} holds no file: put train.gz, a .csv or a .zip there, "
+            f"or a daily feed under {DAY_FOLDER}YYYY-MM-DD/"
+        )
+    return feeds + archives
+
+
+def _compression(path: str) -> str:
+    for suffix, compression in _COMPRESSED.items():
+        if path.endswith(suffix):
+            return compression
+    raise LandingError(f"{path}: not a .csv, .csv.gz, .gz or .zip file; remove it from the landing zone or rename it")
+
+
+def plan_tasks(files: list[LandingFile], split_bytes: int = SPLIT_BYTES) -> list[ParseTask]:
+    """Read every file's header, check its columns and cut plain files into byte ranges. Raises LandingError."""
+    tasks: list[ParseTask] = []
+    for file in files:
+        members = _csv_members(file) if file.compression == "zip" else [None]
+        for member in members:
+            columns, data_start = _read_header(file, member)
+            if file.compression != "plain":
+                tasks.append(ParseTask(len(tasks), file, columns, member, data_start))
+                continue
+            starts = range(data_start, max(file.size, data_start + 1), split_bytes)
+            for start in starts:
+                end = min(start + split_bytes, file.size)
+                tasks.append(ParseTask(len(tasks), file, columns, member, start, end))
+    return tasks
+
+
+def _csv_members(file: LandingFile) -> list[str]:
+    try:
+        with fsspec.open(file.path, "rb") as raw, zipfile.ZipFile(raw) as archive:
+            names = [name for name in sorted(archive.namelist()) if name.endswith(".csv")]
+    except zipfile.BadZipFile as e:
+        raise LandingError(f"{file.path}: not a readable zip archive ({e}); deliver it again") from e
+    if not names:
+        raise LandingError(f"{file.path}: the zip archive holds no .csv file; deliver one that does")
+    return names
+
+
+def _read_header(file: LandingFile, member: str | None) -> tuple[tuple[str, ...], int]:
+    try:
+        with open_text(file, member) as stream:
+            head = stream.read(_HEADER_BYTES)
+    except (OSError, EOFError, zipfile.BadZipFile) as e:
+        raise LandingError(f"{file.path}: cannot be read ({e}); deliver it again") from e
+    line, newline, _ = head.partition(b"\n")
+    try:
+        columns = tuple(name.strip().strip('"') for name in line.decode("utf-8-sig").strip().split(","))
+    except UnicodeDecodeError as e:
+        raise LandingError(f"{file.path}: not a CSV file (its first line is not text); remove or replace it") from e
+    missing = [name for name in RAW_COLUMNS if name not in columns and name != "click"]
+    if missing:
+        raise LandingError(
+            f"{file.path}: the header lacks {', '.join(missing)}; expected the columns {', '.join(RAW_COLUMNS)} "
+            f"in any order (click may be absent), found {line[:200].decode(errors='replace')!r}"
+        )
+    repeated = sorted({name for name in columns if columns.count(name) > 1})
+    if repeated:
+        raise LandingError(f"{file.path}: the header names {', '.join(repeated)} more than once")
+    return columns, len(line) + len(newline)
+
+
+@contextmanager
+def open_text(file: LandingFile, member: str | None) -> Iterator[IO[bytes]]:
+    """The decompressed bytes of a delivered file. A truncated gzip raises EOFError at its end."""
+    with fsspec.open(file.path, "rb") as raw:
+        if file.compression == "gzip":
+            with gzip.GzipFile(fileobj=raw) as stream:
+                yield stream  # type: ignore[misc]
+        elif file.compression == "zip":
+            with zipfile.ZipFile(raw) as archive, archive.open(str(member)) as stream:
+                yield stream
+        else:
+            yield raw
+
+
+def read_range(task: ParseTask) -> bytes:
+    """The whole lines of a plain file that begin inside the task's byte range."""
+    assert task.end is not None
+    with open_text(task.file, None) as stream:
+        first_range = task.start == 0 or _byte_before(stream, task.start) == b"\n"
+        if not first_range:
+            stream.readline()
+        begin = stream.tell()
+        if begin >= task.end:
+            return b""
+        data = stream.read(task.end - begin)
+        return data if data.endswith(b"\n") else data + stream.readline()
+
+
+def _byte_before(stream: Any, position: int) -> bytes:
+    stream.seek(position - 1)
+    byte: bytes = stream.read(1)
+    return byte

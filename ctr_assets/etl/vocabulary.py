@@ -1,0 +1,211 @@
+"""``feature_vocabulary``: per feature the ids of its values. Append-only: a day adds values, an id never changes.
+
+Rows count only when they train (the ``train`` split). Tasks count the values of a file; the counts are shuffled by
+feature, those of the long features by bucket of the value; each bucket then walks through the days in order. A value
+gets an id on the first day its accumulated count reaches the feature's ``min_count``; until then its count is kept in
+the day's *pending* file. Ids of a day are handed out by descending count, then by value.
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from ctr_assets.etl.columns import read_raw_file
+from ctr_assets.features import FEATURE_BY_NAME, FEATURES, LONG_FEATURES, Split
+from ctr_assets.split import stable_hash
+from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, fingerprint, write_parquet
+from ctr_assets.tables import FEATURE_VOCABULARY, RAW_IMPRESSIONS, columns_of
+
+BUCKETS: Final = 8
+"""Buckets of a long feature, and pending files of a day. Part of the table's format: changing it orphans old days."""
+VOCABULARY_SCHEMA: Final = pa.schema([("feature", pa.string()), ("value", pa.string()), ("id", pa.int32())])
+PENDING_SCHEMA: Final = pa.schema([("feature", pa.string()), ("value", pa.string()), ("count", pa.int64())])
+_COUNTS = pa.schema([("day", pa.string()), ("value", pa.string()), ("count", pa.int64())])
+VOCABULARY_FILE: Final = "vocabulary.parquet"
+
+
+@dataclass(frozen=True)
+class _Admission:
+    """Values that earned an id on a day, with their accumulated counts, as Arrow IPC of ``value, count``."""
+
+    day: str
+    feature: str
+    values: bytes
+
+
+def build(
+    spark: SparkSession,
+    store: Store,
+    days: list[str],
+    previous_day: str | None,
+    min_counts: Mapping[str, int],
+    created_by: Mapping[str, str],
+) -> dict[str, Manifest]:
+    """Commit the vocabulary of each of ``days`` (ascending, without gaps), continuing that of ``previous_day``.
+
+    ``min_counts`` overrides the features' own. Raises NotMaterializedError when the previous day's vocabulary or a
+    day's raw table is missing.
+    """
+    previous = None if previous_day is None else store.manifest(FEATURE_VOCABULARY, previous_day)
+    raws = {day: store.manifest(RAW_IMPRESSIONS, day) for day in days}
+    versions = {day: store.begin(FEATURE_VOCABULARY, day) for day in days}
+    files = [(raw, file) for raw in raws.values() for file in raw.files]
+    limits = {f.name: min_counts.get(f.name, f.min_count) for f in FEATURES}
+    counts = spark.sparkContext.parallelize(files, max(1, len(files))).flatMap(lambda item: _count(store, *item))
+    outcomes = (
+        counts.groupByKey(BUCKETS, partitionFunc=lambda key: key[1])
+        .mapPartitionsWithIndex(lambda index, groups: [_walk(index, groups, previous, versions, limits)])
+        .collect()
+    )
+    admitted: dict[tuple[str, str], list[pa.Table]] = {}
+    pending: dict[str, list[DataFile]] = {day: [] for day in days}
+    for admissions, pending_files in outcomes:
+        for admission in admissions:
+            admitted.setdefault((admission.day, admission.feature), []).append(_from_ipc(admission.values))
+        for day, file in pending_files:
+            pending[day].append(file)
+    current = load_vocabulary(store, previous) if previous else {f.name: pa.array([], pa.string()) for f in FEATURES}
+    chain = dict(previous.properties["chain"]) if previous else {}
+    committed: dict[str, Manifest] = {}
+    for day in days:
+        new = {f.name: _in_order(admitted.get((day, f.name), [])) for f in FEATURES}
+        chain[day] = fingerprint(
+            [chain[max(chain)] if chain else "", *(fingerprint(new[f.name].to_pylist()) for f in FEATURES)]
+        )
+        current = {name: pa.concat_arrays([values, new[name]]) for name, values in current.items()}
+        committed[day] = versions[day].commit(
+            [_write_vocabulary(versions[day], current), *sorted(pending[day], key=lambda f: f.name)],
+            columns_of(VOCABULARY_SCHEMA),
+            inputs=[m for m in (raws[day], previous) if m],
+            properties={
+                "sizes": {name: len(values) for name, values in current.items()},
+                "new": {name: len(values) for name, values in new.items()},
+                "min_counts": limits,
+                "chain": dict(chain),
+            },
+            created_by=created_by,
+        )
+        previous = committed[day]
+    return committed
+
+
+def _count(store: Store, raw: Manifest, file: DataFile) -> Iterator[tuple[tuple[str, int], bytes]]:
+    """Counts of every feature's values in the training rows of a file, keyed by feature and bucket."""
+    rows = read_raw_file(store, raw, file)
+    training = rows.splits == Split.TRAIN.code
+    for position, feature in enumerate(FEATURES):
+        column = rows.feature(feature)
+        counts = column.counts(training)
+        seen = np.flatnonzero(counts)
+        values = column.values.take(pa.array(seen))
+        table = pa.table(
+            [pa.repeat(raw.partition, len(seen)), values, pa.array(counts[seen], pa.int64())], schema=_COUNTS
+        )
+        if feature.name not in LONG_FEATURES:
+            yield (feature.name, position % BUCKETS), _to_ipc(table)
+            continue
+        buckets = stable_hash(values) % np.uint64(BUCKETS)
+        for bucket in range(BUCKETS):
+            yield (feature.name, bucket), _to_ipc(table.filter(pa.array(buckets == bucket)))
+
+
+def _walk(
+    bucket: int,
+    groups: Iterable[tuple[tuple[str, int], Iterable[bytes]]],
+    previous: Manifest | None,
+    versions: Mapping[str, TableVersion],
+    limits: Mapping[str, int],
+) -> tuple[list[_Admission], list[tuple[str, DataFile]]]:
+    """Accumulate one bucket day by day: what each day admits, and what stays pending."""
+    store = next(iter(versions.values())).store
+    counted = {key[0]: pa.concat_tables(_from_ipc(blob) for blob in blobs) for key, blobs in groups}
+    known = load_vocabulary(store, previous) if previous else {}
+    waiting = _read_pending(store, previous, bucket)
+    admissions: list[_Admission] = []
+    pending: dict[str, list[pa.Table]] = {day: [] for day in versions}
+    for feature in sorted({*counted, *waiting}):
+        state = waiting.get(feature, _COUNTS.empty_table().select(["value", "count"]))
+        have = known.get(feature, pa.array([], pa.string()))
+        for day in versions:
+            if feature in counted:
+                today = counted[feature].filter(pc.equal(counted[feature]["day"], day)).select(["value", "count"])
+                today = today.filter(pc.invert(pc.is_in(today["value"], value_set=have)))
+                both = pa.concat_tables([state, today]).group_by("value").aggregate([("count", "sum")])
+                state = both.rename_columns(["value", "count"]).sort_by("value")
+            enough = pc.greater_equal(state["count"], limits[feature])
+            admitted = state.filter(enough).combine_chunks()
+            if admitted.num_rows:
+                admissions.append(_Admission(day, feature, _to_ipc(admitted)))
+                have = pa.concat_arrays([have, admitted["value"].combine_chunks()])
+                state = state.filter(pc.invert(enough))
+            if state.num_rows:
+                pending[day].append(state.add_column(0, "feature", pa.repeat(feature, state.num_rows)))
+    name = f"pending-{bucket:05d}.parquet"
+    files = [
+        (day, write_parquet(store, versions[day].folder, name, pa.concat_tables(tables).cast(PENDING_SCHEMA)))
+        for day, tables in pending.items()
+        if tables
+    ]
+    return admissions, files
+
+
+def _in_order(tables: list[pa.Table]) -> pa.Array:
+    if not tables:
+        return pa.array([], pa.string())
+    ordered = pa.concat_tables(tables).sort_by([("count", "descending"), ("value", "ascending")])
+    return ordered["value"].combine_chunks()
+
+
+def _write_vocabulary(version: TableVersion, vocabulary: Mapping[str, pa.Array]) -> DataFile:
+    """One row group a feature, so that a reader takes one feature alone."""
+    part = ParquetPart(version.store, version.folder, VOCABULARY_FILE, VOCABULARY_SCHEMA, use_dictionary=["feature"])
+    for feature, values in vocabulary.items():
+        ids = pa.array(np.arange(1, len(values) + 1), pa.int32())
+        part.write(pa.table([pa.repeat(feature, len(values)), values, ids], schema=VOCABULARY_SCHEMA))
+    return part.close()
+
+
+def _read_pending(store: Store, previous: Manifest | None, bucket: int) -> dict[str, pa.Table]:
+    files = [f for f in previous.files if f.name == f"pending-{bucket:05d}.parquet"] if previous else []
+    if not files or previous is None:
+        return {}
+    with store.parquet(previous, files[0]) as parquet:
+        table = parquet.read()
+    features = pc.unique(table["feature"]).to_pylist()
+    return {f: table.filter(pc.equal(table["feature"], f)).select(["value", "count"]) for f in features}
+
+
+@lru_cache(maxsize=4)
+def _load_cached(url: str, partition: str, version: str) -> dict[str, pa.Array]:
+    store = Store(url)
+    with store.fs.open(store.path(FEATURE_VOCABULARY, partition, version, VOCABULARY_FILE), "rb") as stream:
+        parquet = pq.ParquetFile(io.BytesIO(stream.read()))
+    groups = [parquet.read_row_group(i, columns=["value"]) for i in range(parquet.num_row_groups)]
+    return {
+        name: group["value"].combine_chunks() if group.num_rows else pa.array([], pa.string())
+        for name, group in zip(FEATURE_BY_NAME, groups, strict=True)
+    }
+
+
+def load_vocabulary(store: Store, manifest: Manifest) -> dict[str, pa.Array]:
+    """Values of each feature in the order of their ids: the value at position i has id i + 1. Cached per process."""
+    return _load_cached(store.url, manifest.partition, manifest.version)
+
+
+def _to_ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _from_ipc(data: bytes) -> pa.Table:
+    return pa.ipc.open_stream(data).read_all()
