@@ -42,6 +42,42 @@ the position there. Rows are ordered by ``split`` (stable) and a row group holds
 Parquet statistics of ``split`` tell which row groups to read.
 """
 
+VOCABULARY_SCHEMA: Final = pa.schema(
+    [
+        pa.field("feature", pa.string(), nullable=False),
+        pa.field("value", pa.string(), nullable=False),
+        pa.field("id", pa.int32(), nullable=False),
+    ]
+)
+"""Schema of ``feature_vocabulary``: one row group a feature, ordered by id."""
+
+VOCABULARY_DESCRIPTIONS: Final = {
+    "feature": "Name of the feature",
+    "value": "A value of the feature; both values of a cross, joined by ×",
+    "id": "Its id, from 1; the same on every later day",
+}
+
+PROFILE_SCHEMA: Final = pa.schema(
+    [
+        pa.field("column", pa.string()),
+        pa.field("rank", pa.int32()),
+        pa.field("value", pa.string()),
+        pa.field("rows", pa.int64()),
+        pa.field("labelled_rows", pa.int64()),
+        pa.field("clicks", pa.int64()),
+    ]
+)
+"""Schema of ``impression_profile``: the most frequent values of each column, ``rank`` 1 the most frequent."""
+
+PROFILE_DESCRIPTIONS: Final = {
+    "column": "Name of the raw column, or hour_of_day",
+    "rank": "Position of the value by number of impressions, from 1",
+    "value": "The value",
+    "rows": "Impressions with that value",
+    "labelled_rows": "Those of them that have a label",
+    "clicks": "Those of them that were clicked",
+}
+
 ENCODED_ROW_GROUP_ROWS: Final = 65_536
 """Rows of a full row group: small enough to shuffle by row group, large enough to compress."""
 

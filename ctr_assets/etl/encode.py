@@ -38,8 +38,8 @@ class _FileOutcome:
 def encode(spark: SparkSession, store: Store, days: list[str], created_by: Mapping[str, str]) -> dict[str, Manifest]:
     """Commit ``encoded_features`` of each of ``days``, each with the vocabulary of its own day.
 
-    Raises NotMaterializedError when a day's raw table or vocabulary is missing, and ValueError when a vocabulary was
-    not made from the current raw table of its day.
+    Raises NotMaterializedError when a day's raw table or vocabulary is missing, and ValueError when the vocabularies of
+    the days are not prefixes of one another.
     """
     raws = {day: store.manifest(RAW_IMPRESSIONS, day) for day in days}
     vocabularies = {day: store.manifest(FEATURE_VOCABULARY, day) for day in days}

@@ -22,11 +22,11 @@ from ctr_assets.etl.columns import read_raw_file
 from ctr_assets.features import FEATURE_BY_NAME, FEATURES, LONG_FEATURES, Split
 from ctr_assets.split import stable_hash
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, fingerprint, write_parquet
-from ctr_assets.tables import FEATURE_VOCABULARY, RAW_IMPRESSIONS, columns_of
+from ctr_assets.storage.ipc import from_ipc, to_ipc
+from ctr_assets.tables import FEATURE_VOCABULARY, RAW_IMPRESSIONS, VOCABULARY_SCHEMA, columns_of
 
 BUCKETS: Final = 8
 """Buckets of a long feature, and pending files of a day. Part of the table's format: changing it orphans old days."""
-VOCABULARY_SCHEMA: Final = pa.schema([("feature", pa.string()), ("value", pa.string()), ("id", pa.int32())])
 PENDING_SCHEMA: Final = pa.schema([("feature", pa.string()), ("value", pa.string()), ("count", pa.int64())])
 _COUNTS = pa.schema([("day", pa.string()), ("value", pa.string()), ("count", pa.int64())])
 VOCABULARY_FILE: Final = "vocabulary.parquet"
@@ -69,7 +69,7 @@ def build(
     pending: dict[str, list[DataFile]] = {day: [] for day in days}
     for admissions, pending_files in outcomes:
         for admission in admissions:
-            admitted.setdefault((admission.day, admission.feature), []).append(_from_ipc(admission.values))
+            admitted.setdefault((admission.day, admission.feature), []).append(from_ipc(admission.values))
         for day, file in pending_files:
             pending[day].append(file)
     current = load_vocabulary(store, previous) if previous else {f.name: pa.array([], pa.string()) for f in FEATURES}
@@ -110,11 +110,11 @@ def _count(store: Store, raw: Manifest, file: DataFile) -> Iterator[tuple[tuple[
             [pa.repeat(raw.partition, len(seen)), values, pa.array(counts[seen], pa.int64())], schema=_COUNTS
         )
         if feature.name not in LONG_FEATURES:
-            yield (feature.name, position % BUCKETS), _to_ipc(table)
+            yield (feature.name, position % BUCKETS), to_ipc(table)
             continue
         buckets = stable_hash(values) % np.uint64(BUCKETS)
         for bucket in range(BUCKETS):
-            yield (feature.name, bucket), _to_ipc(table.filter(pa.array(buckets == bucket)))
+            yield (feature.name, bucket), to_ipc(table.filter(pa.array(buckets == bucket)))
 
 
 def _walk(
@@ -126,7 +126,7 @@ def _walk(
 ) -> tuple[list[_Admission], list[tuple[str, DataFile]]]:
     """Accumulate one bucket day by day: what each day admits, and what stays pending."""
     store = next(iter(versions.values())).store
-    counted = {key[0]: pa.concat_tables(_from_ipc(blob) for blob in blobs) for key, blobs in groups}
+    counted = {key[0]: pa.concat_tables(from_ipc(blob) for blob in blobs) for key, blobs in groups}
     known = load_vocabulary(store, previous) if previous else {}
     waiting = _read_pending(store, previous, bucket)
     admissions: list[_Admission] = []
@@ -143,7 +143,7 @@ def _walk(
             enough = pc.greater_equal(state["count"], limits[feature])
             admitted = state.filter(enough).combine_chunks()
             if admitted.num_rows:
-                admissions.append(_Admission(day, feature, _to_ipc(admitted)))
+                admissions.append(_Admission(day, feature, to_ipc(admitted)))
                 have = pa.concat_arrays([have, admitted["value"].combine_chunks()])
                 state = state.filter(pc.invert(enough))
             if state.num_rows:
@@ -198,14 +198,3 @@ def _load_cached(url: str, partition: str, version: str) -> dict[str, pa.Array]:
 def load_vocabulary(store: Store, manifest: Manifest) -> dict[str, pa.Array]:
     """Values of each feature in the order of their ids: the value at position i has id i + 1. Cached per process."""
     return _load_cached(store.url, manifest.partition, manifest.version)
-
-
-def _to_ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
-
-
-def _from_ipc(data: bytes) -> pa.Table:
-    return pa.ipc.open_stream(data).read_all()

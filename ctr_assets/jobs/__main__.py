@@ -4,6 +4,8 @@ import argparse
 import logging
 import os
 import sys
+import threading
+import time
 from importlib import import_module
 from typing import Any
 
@@ -25,21 +27,47 @@ def run_job(name: str, params_json: str, report: Report) -> None:
         module.run(params, report)
 
 
+def run_job_reporting(name: str, params_json: str, pipes: PipesContext) -> None:
+    """Run a job and tell Dagster what went wrong in one line before the error goes on its way."""
+    try:
+        run_job(name, params_json, PipesReport(pipes))
+    except Exception as e:
+        pipes.report_custom_message({"failed": f"{type(e).__name__}: {e}"})
+        raise
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ctr_assets.jobs", description=__doc__)
     parser.add_argument("name", choices=[*SPARK_JOBS, *PYTORCH_JOBS])
     parser.add_argument("--params", required=True, metavar="JSON", help="the job's parameters (see its Params class)")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    _die_with_launcher()
     if int(os.environ.get("RANK", "0")) != 0:
         run_job(args.name, args.params, SilentReport())
     elif PipesEnvVarParamsLoader().is_dagster_pipes_process():
-        pipes: PipesContext
         with open_dagster_pipes() as pipes:
-            run_job(args.name, args.params, PipesReport(pipes))
+            run_job_reporting(args.name, args.params, pipes)
     else:
         run_job(args.name, args.params, TerminalReport())
     return 0
+
+
+def _die_with_launcher(poll_seconds: float = 1.0) -> None:
+    """End this process soon after the process that CTR_LAUNCHER_PID names is gone: nobody would hear its report."""
+    launcher = os.environ.get("CTR_LAUNCHER_PID")
+    if launcher is None:
+        return
+
+    def watch() -> None:
+        while True:
+            try:
+                os.kill(int(launcher), 0)
+            except ProcessLookupError:
+                os._exit(1)
+            time.sleep(poll_seconds)
+
+    threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""What differs between a laptop and a cluster: one dict of resources each. The assets are the same."""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+import dagster as dg
+
+from ctr_assets.defs.places import Places
+from ctr_assets.launch import ProcessLauncher
+
+
+def _laptop() -> dict[str, Any]:
+    from dagster_pyspark import LazyPySparkResource
+
+    from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
+
+    return {
+        "places": _places(),
+        "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
+        "pytorch_launcher": ProcessLauncher(processes=int(os.environ.get("CTR_TRAINING_PROCESSES", "1"))),
+    }
+
+
+def _kubernetes() -> dict[str, Any]:
+    # Both engines run inside the run's own pod, as child processes that report through Pipes.
+    return {"places": _places(), "spark_launcher": ProcessLauncher(), "pytorch_launcher": ProcessLauncher()}
+
+
+def _places() -> Places:
+    return Places(landing_url=dg.EnvVar("CTR_LANDING_URL"), store_url=dg.EnvVar("CTR_STORE_URL"))
+
+
+DEPLOYMENTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {"laptop": _laptop, "kubernetes": _kubernetes}
+
+
+def deployment_resources() -> dict[str, Any]:
+    """The resources of the deployment that ``CTR_DEPLOYMENT`` names (default: laptop). Raises ValueError."""
+    name = os.environ.get("CTR_DEPLOYMENT", "laptop")
+    if name not in DEPLOYMENTS:
+        raise ValueError(f"CTR_DEPLOYMENT is {name!r}, expected one of {', '.join(DEPLOYMENTS)}")
+    return DEPLOYMENTS[name]()

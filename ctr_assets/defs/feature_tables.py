@@ -1,0 +1,69 @@
+"""Stage 2: values become ids (append-only), impressions become rows of ids."""
+
+import dagster as dg
+from pydantic import Field
+
+from ctr_assets.defs.ingest import raw_impressions
+from ctr_assets.defs.jobs import launch_days
+from ctr_assets.defs.partitions import daily, day_before, previous_day
+from ctr_assets.defs.places import Places
+from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_schema
+from ctr_assets.features import FEATURE_BY_NAME
+from ctr_assets.launch import JobLauncher
+from ctr_assets.tables import ENCODED_DESCRIPTIONS, ENCODED_SCHEMA, VOCABULARY_DESCRIPTIONS, VOCABULARY_SCHEMA
+
+
+class FeatureVocabularyConfig(dg.Config):
+    """When a value earns an id."""
+
+    min_counts: dict[str, int] = Field(
+        default={},
+        description="Feature name -> training rows a value must have been seen in (default 1; 2 for site, app and "
+        "device_model fields; 10 for device_id and device_ip). Holds from the first day of this run on",
+    )
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[raw_impressions, dg.AssetDep("feature_vocabulary", partition_mapping=previous_day)],
+    group_name="features",
+    kinds=SPARK_KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema(VOCABULARY_SCHEMA, VOCABULARY_DESCRIPTIONS),
+)
+def feature_vocabulary(
+    context: dg.AssetExecutionContext,
+    config: FeatureVocabularyConfig,
+    places: Places,
+    spark_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """The id of every known value of every feature: yesterday's ids unchanged, then the values that today earned one."""
+    wrong = {name: count for name, count in config.min_counts.items() if name not in FEATURE_BY_NAME or count < 1}
+    if wrong:
+        raise dg.Failure(
+            f"min_counts takes feature names and counts of at least 1, not {wrong}; "
+            f"the features are {', '.join(FEATURE_BY_NAME)}"
+        )
+    first = min(context.partition_keys)
+    return launch_days(
+        context, spark_launcher, places, previous_day=day_before(first), min_counts=dict(config.min_counts)
+    )
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[raw_impressions, feature_vocabulary],
+    group_name="features",
+    kinds=SPARK_KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema(ENCODED_SCHEMA, ENCODED_DESCRIPTIONS),
+)
+def encoded_features(
+    context: dg.AssetExecutionContext, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
+) -> dg.MaterializeResult:
+    """What both models read: label, split and one id column per feature, encoded with the day's own vocabulary."""
+    return launch_days(context, spark_launcher, places)

@@ -1,0 +1,66 @@
+"""Stage 1: delivered files become raw impressions, and each day gets a profile."""
+
+import dagster as dg
+from pydantic import Field
+
+from ctr_assets.defs.jobs import launch_days
+from ctr_assets.defs.partitions import daily
+from ctr_assets.defs.places import Places
+from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_schema
+from ctr_assets.features import RAW_COLUMNS
+from ctr_assets.launch import JobLauncher
+from ctr_assets.tables import PROFILE_DESCRIPTIONS, PROFILE_SCHEMA, RAW_SCHEMA
+
+
+class RawImpressionsConfig(dg.Config):
+    """When a delivery is too bad to be taken."""
+
+    max_quarantined_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of rejected rows (0 to 1) above which nothing is committed"
+    )
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    group_name="ingest",
+    kinds=SPARK_KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema(RAW_SCHEMA, RAW_COLUMNS),
+)
+def raw_impressions(
+    context: dg.AssetExecutionContext,
+    config: RawImpressionsConfig,
+    places: Places,
+    spark_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """Every valid impression of the day, once per id, parsed from the landing zone.
+
+    Rejected rows are in the table `quarantined_rows` with file, reason and text; see `quarantined_rows` in the metadata.
+    A range of days reads each delivered file once.
+    """
+    return launch_days(
+        context,
+        spark_launcher,
+        places,
+        landing_url=places.landing_url,
+        max_quarantined_share=config.max_quarantined_share,
+    )
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=[raw_impressions],
+    group_name="ingest",
+    kinds=SPARK_KINDS,
+    owners=OWNERS,
+    code_version="1",
+    metadata=column_schema(PROFILE_SCHEMA, PROFILE_DESCRIPTIONS),
+)
+def impression_profile(
+    context: dg.AssetExecutionContext, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
+) -> dg.MaterializeResult:
+    """How many distinct values each column has that day, how often the frequent ones occur and how often they are clicked."""
+    return launch_days(context, spark_launcher, places)

@@ -1,0 +1,38 @@
+"""A job's typed configuration as Dagster shows it in the launchpad: same fields, bounds and descriptions."""
+
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import dagster as dg
+from pydantic import BaseModel, create_model
+from pydantic.fields import FieldInfo
+
+
+def launchpad_config(model: type[BaseModel], name: str) -> type[dg.Config]:
+    """A Dagster config class whose fields are those of ``model``, each optional.
+
+    A field that is left out keeps the model's own default, which may depend on its other fields (a preset).
+    """
+    fields: dict[str, Any] = {}
+    for field_name, info in model.model_fields.items():
+        default = "the preset's" if "preset" in model.model_fields and field_name != "preset" else repr(info.default)
+        description = f"{info.description} (default: {default})"
+        field = FieldInfo.merge_field_infos(info, default=None, description=description)
+        fields[field_name] = (_dagster_type(info.annotation, f"{name}_{field_name}") | None, field)
+    return create_model(name, __base__=dg.Config, __doc__=model.__doc__, **fields)
+
+
+def chosen(config: dg.Config) -> dict[str, Any]:
+    """The fields that were set in the launchpad, as plain values."""
+    values = {name: getattr(config, name) for name in type(config).model_fields}
+    return {name: v.value if isinstance(v, Enum) else v for name, v in values.items() if v is not None}
+
+
+def _dagster_type(annotation: Any, name: str) -> Any:
+    """``annotation`` without its None, a Literal as the Enum of its strings (all that Dagster's config knows)."""
+    if get_origin(annotation) in (Union, UnionType):
+        (annotation,) = (a for a in get_args(annotation) if a is not NoneType)
+    if get_origin(annotation) is Literal:
+        return Enum(name, {value: value for value in get_args(annotation)})
+    return annotation

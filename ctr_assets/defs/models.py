@@ -1,0 +1,107 @@
+"""Stage 3: models of a trailing window, their evaluation, and the one that is promoted."""
+
+import dagster as dg
+from pydantic import Field
+
+from ctr_assets.defs.feature_tables import encoded_features
+from ctr_assets.defs.jobs import launch_each_day, launch_once
+from ctr_assets.defs.launchpad import chosen, launchpad_config
+from ctr_assets.defs.partitions import daily, day_after, trailing_window, trailing_window_and_next_day, window_of
+from ctr_assets.defs.places import Places
+from ctr_assets.defs.schema import OWNERS, PYTORCH_KINDS
+from ctr_assets.etl.gbt_config import GbtConfig
+from ctr_assets.launch import JobLauncher
+from ctr_assets.training.config import TrainingConfig
+
+WideDeepConfig = launchpad_config(TrainingConfig, "WideDeepConfig")
+GbtBaselineConfig = launchpad_config(GbtConfig, "GbtBaselineConfig")
+_window_deps = [dg.AssetDep(encoded_features, partition_mapping=trailing_window)]
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    deps=_window_deps,
+    group_name="models",
+    kinds=PYTORCH_KINDS,
+    owners=OWNERS,
+    code_version="1",
+)
+def wide_deep_model(
+    context: dg.AssetExecutionContext,
+    config: WideDeepConfig,  # type: ignore[valid-type]
+    places: Places,
+    pytorch_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """Wide & Deep (Cheng et al. 2016), trained from scratch on the train split of the trailing window."""
+    return launch_each_day(
+        context, pytorch_launcher, places, window=window_of, training=chosen(config)  # fmt: skip
+    )
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=_window_deps,
+    group_name="models",
+    kinds={"spark", "python"},
+    owners=OWNERS,
+    code_version="1",
+)
+def gbt_baseline(
+    context: dg.AssetExecutionContext,
+    config: GbtBaselineConfig,  # type: ignore[valid-type]
+    places: Places,
+    spark_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """Spark's gradient-boosted trees on the same window, split and fields: the bar that Wide & Deep must clear."""
+    return launch_each_day(context, spark_launcher, places, window=window_of, gbt=chosen(config))
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    deps=[
+        wide_deep_model,
+        gbt_baseline,
+        dg.AssetDep(encoded_features, partition_mapping=trailing_window_and_next_day),
+    ],
+    group_name="models",
+    kinds={"scikitlearn", "python"},
+    owners=OWNERS,
+    code_version="1",
+)
+def evaluation_metrics(
+    context: dg.AssetExecutionContext, places: Places, pytorch_launcher: dg.ResourceParam[JobLauncher]
+) -> dg.MaterializeResult:
+    """Both models and a constant click rate on the window's test rows, and on the next day's rows where there are any.
+
+    Every scored row is kept in the table `scored_impressions`, so that each figure can be computed again.
+    """
+    return launch_each_day(context, pytorch_launcher, places, window=window_of, next_day=day_after)
+
+
+class ChampionConfig(dg.Config):
+    """Which model is put up for promotion."""
+
+    candidate_day: str | None = Field(
+        default=None, description="Day (YYYY-MM-DD) of the model to consider; the newest evaluated day when left out"
+    )
+
+
+@dg.asset(deps=[evaluation_metrics], group_name="models", kinds=PYTORCH_KINDS, owners=OWNERS, code_version="1")
+def champion_model(
+    context: dg.AssetExecutionContext,
+    config: ChampionConfig,
+    places: Places,
+    pytorch_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """The promoted model: replaced only by one with a lower logloss on the same rows that also beats the baselines."""
+    return launch_once(context, pytorch_launcher, places, day=config.candidate_day or _newest_evaluated_day(context))
+
+
+def _newest_evaluated_day(context: dg.AssetExecutionContext) -> str:
+    evaluated = context.instance.get_materialized_partitions(evaluation_metrics.key)
+    if not evaluated:
+        raise dg.Failure("No day of evaluation_metrics is materialized: materialize one, then champion_model")
+    return max(evaluated)

@@ -1,0 +1,47 @@
+"""The days of the graph, UTC, and the trailing window of the models."""
+
+import os
+from datetime import date, timedelta
+from typing import Final
+
+import dagster as dg
+
+FIRST_DAY: Final = os.environ.get("CTR_FIRST_DAY", "2014-10-21")
+LAST_DAY: Final = os.environ.get("CTR_LAST_DAY", "2014-10-31")
+"""Last day of the published data (Kaggle's unlabelled test day); ``open`` for a live feed, one more day every day."""
+
+WINDOW_DAYS: Final = 10
+"""Days of impressions a model is trained on: all the labelled days of the published data."""
+
+
+def day_after(day: str) -> str:
+    """The calendar day after ``day``, whether the graph has it or not."""
+    return str(date.fromisoformat(day) + timedelta(days=1))
+
+
+daily: Final = dg.DailyPartitionsDefinition(
+    start_date=FIRST_DAY,
+    end_date=None if LAST_DAY == "open" else day_after(LAST_DAY),
+    timezone="UTC",
+)
+
+previous_day: Final = dg.TimeWindowPartitionMapping(
+    start_offset=-1, end_offset=-1, allow_nonexistent_upstream_partitions=True
+)
+trailing_window: Final = dg.TimeWindowPartitionMapping(
+    start_offset=-(WINDOW_DAYS - 1), end_offset=0, allow_nonexistent_upstream_partitions=True
+)
+trailing_window_and_next_day: Final = dg.TimeWindowPartitionMapping(
+    start_offset=-(WINDOW_DAYS - 1), end_offset=1, allow_nonexistent_upstream_partitions=True
+)
+
+
+def day_before(day: str) -> str | None:
+    """The partition before ``day``, None for the first."""
+    return None if day <= FIRST_DAY else str(date.fromisoformat(day) - timedelta(days=1))
+
+
+def window_of(day: str) -> list[str]:
+    """The days that a model of ``day`` is trained on, oldest first: at most ``WINDOW_DAYS``, none before the first."""
+    days = [str(date.fromisoformat(day) - timedelta(days=back)) for back in range(WINDOW_DAYS)]
+    return sorted(d for d in days if d >= FIRST_DAY)

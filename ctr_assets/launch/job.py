@@ -1,0 +1,20 @@
+"""What to run: an entry point of ``ctr_assets.jobs``, its parameters, and the partitions it must report. Pure data."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class JobDescription:
+    """One job. ``partitions`` are the partitions it must commit and report, ``("",)`` for an unpartitioned asset."""
+
+    name: str
+    params: Mapping[str, Any]
+    partitions: tuple[str, ...]
+
+    @property
+    def arguments(self) -> list[str]:
+        """Arguments of ``python -m ctr_assets.jobs``."""
+        return [self.name, "--params", json.dumps(self.params, sort_keys=True)]

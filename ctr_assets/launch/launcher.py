@@ -1,0 +1,68 @@
+"""The one launch path: open a Pipes session, let an engine run the job, and believe nothing but the job's own report."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import dagster as dg
+from dagster import PipesTempFileContextInjector, PipesTempFileMessageReader, open_pipes_session
+from dagster._core.definitions.metadata.external_metadata import metadata_map_from_external
+from dagster._core.pipes.context import PipesSession
+
+from ctr_assets.launch.job import JobDescription
+
+
+class JobFailedError(dg.Failure):
+    """A job failed, or ended without having reported everything it was to commit."""
+
+
+class JobLauncher(dg.ConfigurableResource, ABC):
+    """Runs a job where the deployment wants it. Subclasses say how by :meth:`execute`."""
+
+    def launch(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
+        """Run the job to its end and attach what it reported to the materialization of each of its partitions.
+
+        Raises :class:`JobFailedError` unless the engine ended well AND the job closed its report AND every expected
+        partition was reported: an exit code alone proves nothing.
+        """
+        with self.open_session(context) as session:
+            failure = self.execute(context, job, session)
+        messages = session.get_custom_messages()
+        told = [message["failed"] for message in messages if "failed" in message]
+        if told or failure:
+            raise JobFailedError(description=f"{job.name} failed: {told[0] if told else failure}")
+        if not session.message_handler.received_closed_message:
+            raise JobFailedError(
+                description=f"{job.name} ended without closing its report: it was killed or lost. Materialize it again"
+            )
+        reported = {message["partition"]: message["metadata"] for message in messages if "partition" in message}
+        missing = [partition for partition in job.partitions if partition not in reported]
+        if missing:
+            raise JobFailedError(description=f"{job.name} reported nothing for {', '.join(map(repr, missing))}")
+        for partition in job.partitions:
+            context.add_asset_metadata(_metadata(reported[partition]), partition_key=partition or None)
+
+    @contextmanager
+    def open_session(self, context: dg.AssetExecutionContext) -> Iterator[PipesSession]:
+        """The Pipes session that the job reports to; by default through temporary files of this machine."""
+        with open_pipes_session(
+            context=context,
+            context_injector=PipesTempFileContextInjector(),
+            message_reader=PipesTempFileMessageReader(),
+        ) as session:
+            yield session
+
+    @abstractmethod
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+        """Run the job to its end; None when the engine says it ended well, else what the engine says went wrong."""
+
+
+def _metadata(reported: dict[str, Any]) -> dict[str, Any]:
+    """Metadata as Pipes carries it → Dagster's metadata values."""
+    wrapped = {
+        key: value if isinstance(value, dict) else {"type": "__infer__", "raw_value": value}
+        for key, value in reported.items()
+    }
+    # Private in 1.13: Pipes offers the conversion for its own messages only, and those know no partition.
+    return dict(metadata_map_from_external(wrapped))  # type: ignore[arg-type]

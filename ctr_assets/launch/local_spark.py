@@ -1,0 +1,49 @@
+"""A Spark job inside the run, on the session of dagster-pyspark: one JVM a run. Laptop only: it imports pyspark."""
+
+import os
+import sys
+from typing import Final
+
+import dagster as dg
+from dagster._core.pipes.context import PipesSession
+from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
+from dagster_pyspark import LazyPySparkResource
+
+from ctr_assets.jobs.__main__ import run_job_reporting
+from ctr_assets.launch.java import find_java_home
+from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.launcher import JobLauncher
+
+LOCAL_SPARK_CONFIG: Final = {
+    "spark.master": "local[*]",
+    "spark.driver.memory": "2g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "true",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.log.level": "ERROR",
+}
+"""Session settings of a laptop run: all cores, nothing listens beyond loopback."""
+
+
+class LocalSparkLauncher(JobLauncher):
+    """Runs the job's ``run`` on the run's shared Spark session and lets it report through the same Pipes messages."""
+
+    pyspark: dg.ResourceDependency[LazyPySparkResource]
+
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+        # The workers must be this very interpreter, and the session reads both when it starts its JVM.
+        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        os.environ.setdefault("JAVA_HOME", find_java_home())
+        spark = self.pyspark.spark_session
+        spark.sparkContext.setJobDescription(f"{job.name} {' '.join(job.partitions)}")
+        # Not open_dagster_pipes(): it keeps one context a process, and a run's process runs several jobs.
+        pipes = PipesContext(
+            PipesMappingParamsLoader(session.get_bootstrap_env_vars()),
+            PipesDefaultContextLoader(),
+            PipesDefaultMessageWriter(),
+        )
+        with pipes:
+            run_job_reporting(job.name, job.arguments[-1], pipes)
+        return None
