@@ -35,7 +35,11 @@ def wide_deep_model(
 ) -> dg.MaterializeResult:
     """Wide & Deep (Cheng et al. 2016), trained from scratch on the train split of the trailing window."""
     return launch_each_day(
-        context, pytorch_launcher, places, window=window_of, training=chosen(config)  # fmt: skip
+        context,
+        pytorch_launcher,
+        places,
+        window=window_of,
+        training=chosen(config),  # fmt: skip
     )
 
 

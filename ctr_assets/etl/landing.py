@@ -111,7 +111,7 @@ def _read_header(file: LandingFile, member: str | None) -> tuple[tuple[str, ...]
         with open_text(file, member) as stream:
             head = stream.read(_HEADER_BYTES)
     except (OSError, EOFError, zipfile.BadZipFile) as e:
-        raise LandingError(f"{file.path}: cannot be read ({e}); deliver it again") from e
+        raise LandingError(f"{file.path}: damaged or truncated ({e}); deliver it again") from e
     line, newline, _ = head.partition(b"\n")
     try:
         columns = tuple(name.strip().strip('"') for name in line.decode("utf-8-sig").strip().split(","))

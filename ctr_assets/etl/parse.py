@@ -25,7 +25,10 @@ BLOCK_BYTES: Final = 16 << 20
 
 DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 PARSED_SCHEMA: Final = pa.schema(
-    [RAW_SCHEMA.field(n).with_type(DICTIONARY) if n in CATEGORICAL_COLUMNS else RAW_SCHEMA.field(n) for n in RAW_COLUMNS]
+    [
+        RAW_SCHEMA.field(n).with_type(DICTIONARY) if n in CATEGORICAL_COLUMNS else RAW_SCHEMA.field(n)
+        for n in RAW_COLUMNS
+    ]
 )
 """``RAW_SCHEMA`` with its categorical columns as dictionaries: the same Parquet, written without decoding."""
 
@@ -99,9 +102,7 @@ def _parse_stream(
         yield from _validate(pa.table(batch), task, days, quarantine)
 
 
-def _validate(
-    table: pa.Table, task: ParseTask, days: frozenset[str], quarantine: Quarantine
-) -> Iterator[ParsedBatch]:
+def _validate(table: pa.Table, task: ParseTask, days: frozenset[str], quarantine: Quarantine) -> Iterator[ParsedBatch]:
     table = table.combine_chunks()
     hours, day_of_hour, hour_codes = _parse_hours(table["hour"].chunk(0))
     reasons = _reasons(table, hours, day_of_hour, hour_codes, task.file.day)

@@ -1,0 +1,52 @@
+# make demo | make test | make dev: each sets up what it needs. DATA is one deployment's landing zone, tables and instance.
+PYTHON ?= python3.11
+ROWS ?= 200000
+DATA ?= data/demo
+PORT ?= 3000
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+HOME_DIR := $(abspath $(DATA))
+
+export DAGSTER_HOME := $(HOME_DIR)/dagster
+export CTR_LANDING_URL ?= $(HOME_DIR)/landing
+export CTR_STORE_URL ?= $(HOME_DIR)/store
+
+.PHONY: help setup demo dev test lint validate clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(READY) ## Make the virtual environment with everything, and find a Java for Spark
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m ctr_assets.launch.java
+	@touch $@
+
+$(DAGSTER_HOME)/dagster.yaml: deploy/laptop/dagster.yaml
+	@mkdir -p $(DAGSTER_HOME) $(HOME_DIR)/landing
+	@cp $< $@
+
+demo: $(READY) $(DAGSTER_HOME)/dagster.yaml ## Make demo impressions, materialize the whole graph, print the results (ROWS=200000)
+	$(BIN)/python -m ctr_assets.quickstart --rows $(ROWS) --home $(HOME_DIR)
+
+dev: $(READY) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI on the same instance (DATA=data/demo, PORT=3000)
+	$(BIN)/dagster dev --workspace workspace.yaml --port $(PORT)
+
+test: $(READY) ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## Check format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+validate: $(READY) ## Load the definitions as a code server would
+	$(BIN)/dagster definitions validate --workspace workspace.yaml
+	CTR_DEPLOYMENT=kubernetes $(BIN)/dagster definitions validate --workspace workspace.yaml
+
+clean: ## Remove the virtual environment; data/ stays
+	rm -rf $(VENV)

@@ -1,0 +1,44 @@
+"""The best that any model could reach on the rows a day's models were scored on: the demo's true click probabilities."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ctr_assets.storage import Store
+from ctr_assets.tables import SCORED_IMPRESSIONS
+
+
+@dataclass(frozen=True)
+class BestReachable:
+    """ROC AUC and logloss (nats) of the true probabilities on ``rows`` rows."""
+
+    rows: int
+    roc_auc: float
+    logloss: float
+
+
+def best_reachable(store: Store, day: str, truth: Path) -> dict[str, BestReachable]:
+    """For the test rows and, where scored, the next day's rows of a day's evaluation: the figures of the truth."""
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    manifest = store.manifest(SCORED_IMPRESSIONS, day)
+    scored = pa.concat_tables(
+        store.parquet(manifest, file).read(columns=["id", "day", "rows_of", "label"]) for file in manifest.files
+    )
+    found: dict[str, BestReachable] = {}
+    for rows_of in pc.unique(scored["rows_of"]).to_pylist():
+        rows = scored.filter(pc.equal(scored["rows_of"], rows_of))
+        labels, probabilities = [], []
+        for scored_day in pc.unique(rows["day"]).to_pylist():
+            of_day = rows.filter(pc.equal(rows["day"], scored_day))
+            known = pq.read_table(truth / f"day={scored_day}.parquet")
+            position = pc.index_in(of_day["id"], value_set=known["id"].combine_chunks())
+            probabilities.append(known["click_probability"].take(position).to_numpy())
+            labels.append(of_day["label"].to_numpy())
+        y, p = np.concatenate(labels), np.concatenate(probabilities)
+        found[rows_of] = BestReachable(len(y), float(roc_auc_score(y, p)), float(log_loss(y, p)))
+    return found

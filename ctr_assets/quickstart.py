@@ -1,0 +1,147 @@
+"""The demo, end to end: make impressions with a known click model, materialize the whole graph, print what came out.
+
+    python -m ctr_assets.quickstart --rows 200000 --home data/demo
+
+Every step is a command that a person could type; this module types them and reads the instance afterwards.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Final
+
+import dagster as dg
+
+from ctr_assets.oracle import best_reachable
+from ctr_assets.storage import Store
+
+FIRST_DAY: Final = "2014-10-21"
+DAYS: Final = 10
+TABLES: Final = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
+MODELS: Final = ("wide_deep_model", "gbt_baseline", "evaluation_metrics")
+COMPARED: Final = {"wide_deep": "Wide & Deep", "gbt": "Spark GBT", "constant": "constant rate"}
+_FINISHED = re.compile(r'STEP_SUCCESS - Finished execution of step "(\w+)" in (\S+?)\.?$')
+
+
+class DemoFailedError(RuntimeError):
+    """A step of the demo failed; the message names its log."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ctr_assets.quickstart", description=__doc__)
+    parser.add_argument("--rows", type=int, default=200_000, help="impressions to make over ten days (default 200000)")
+    parser.add_argument("--home", type=Path, default=Path("data/demo"), help="folder of the demo (default data/demo)")
+    args = parser.parse_args(argv)
+    try:
+        run_demo(args.rows, args.home.absolute())
+    except DemoFailedError as e:
+        print(f"\n{e}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run_demo(rows: int, home: Path) -> None:
+    """Run every step in ``home`` and print the results. Raises :class:`DemoFailedError` at the first that fails."""
+    started = time.monotonic()
+    landing, truth = home / "landing", home / "truth"
+    days = [str(date.fromisoformat(FIRST_DAY) + timedelta(days=i)) for i in range(DAYS)]
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home / "dagster"),
+        "CTR_LANDING_URL": str(landing),
+        "CTR_STORE_URL": str(home / "store"),
+    }
+    (home / "dagster").mkdir(parents=True, exist_ok=True)
+    print(f"1. {rows:,} impressions over {DAYS} days -> {landing}")
+    generate = ["ctr_assets.demo", "--rows", str(rows), "--landing", str(landing), "--truth", str(truth)]
+    _run([sys.executable, "-m", *generate], environment, home / "generate.log")
+    print("2. Tables of all days, one run")
+    _materialize(environment, home, TABLES, "--partition-range", f"{days[0]}...{days[-1]}")
+    print(f"3. Models of {days[-2]}, evaluated on the next day too; the first champion")
+    _materialize(environment, home, MODELS, "--partition", days[-2])
+    _materialize(environment, home, ("champion_model",))
+    print(f"4. Models of {days[-1]}, which must beat the champion")
+    _materialize(environment, home, MODELS, "--partition", days[-1])
+    _materialize(environment, home, ("champion_model",))
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
+        _print_assets(instance)
+        for day in days[-2:]:
+            _print_models(instance, Store(str(home / "store")), day, truth)
+        champion = _metadata(instance, "champion_model", None)
+        print(f"\nChampion: {champion['decision']}")
+    print(f"\nThe whole demo took {time.monotonic() - started:.0f} s. Look at it: make dev")
+
+
+def _materialize(environment: dict[str, str], home: Path, assets: tuple[str, ...], *arguments: str) -> None:
+    command = ["asset", "materialize", "-m", "ctr_assets.definitions", "--select", ",".join(assets), *arguments]
+    _run([sys.executable, "-W", "ignore", "-m", "dagster", *command], environment, home / "materialize.log")
+
+
+def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
+    """Run a step, its output in ``log``; print each asset as it finishes."""
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            file.write(line)
+            if found := _FINISHED.search(line):
+                print(f"   {found[1]:<20} {found[2]:>10}", flush=True)
+        if process.wait():
+            raise DemoFailedError(f"Failed: {' '.join(command)}\nIts output is in {log}; the end of it:\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text().splitlines()[-lines:])
+
+
+def _print_assets(instance: dg.DagsterInstance) -> None:
+    print(f"\n{'asset':<20} {'partitions':>10} {'rows':>12} {'seconds':>9} {'rows/s':>9}")
+    for asset in (*TABLES, *MODELS):
+        latest = list(_newest_by_partition(instance, asset))
+        rows = sum(int(metadata.get("dagster/row_count", 0)) for metadata in latest)
+        # A range run reports its own time with each of its days: count a run once.
+        seconds = sum({metadata["seconds"] for metadata in latest})
+        print(f"{asset:<20} {len(latest):>10} {rows:>12,} {seconds:>9.1f} {rows / seconds:>9,.0f}")
+
+
+def _print_models(instance: dg.DagsterInstance, store: Store, day: str, truth: Path) -> None:
+    metadata = _metadata(instance, "evaluation_metrics", day)
+    best = best_reachable(store, day, truth)
+    for rows_of, reachable in best.items():
+        print(f"\nModels of {day} on {rows_of.replace('_', ' ')} rows ({reachable.rows:,})")
+        print(f"  {'':<16} {'ROC AUC':>8} {'logloss':>8} {'calibration':>12} {'of the way to the best AUC':>27}")
+        for key, name in COMPARED.items():
+            auc, loss, calibration = (
+                metadata[f"{rows_of}/{key}/{metric}"] for metric in ("roc_auc", "logloss", "calibration_ratio")
+            )
+            share = (auc - 0.5) / (reachable.roc_auc - 0.5)
+            print(f"  {name:<16} {auc:>8.4f} {loss:>8.4f} {calibration:>12.3f} {share:>27.1%}")
+        print(f"  {'best reachable':<16} {reachable.roc_auc:>8.4f} {reachable.logloss:>8.4f} {'':>12} {1:>27.1%}")
+
+
+def _newest_by_partition(instance: dg.DagsterInstance, asset: str) -> Iterator[dict]:
+    key = dg.AssetKey(asset)
+    for partition in sorted(instance.get_materialized_partitions(key)):
+        yield _metadata(instance, asset, partition)
+
+
+def _metadata(instance: dg.DagsterInstance, asset: str, partition: str | None) -> dict:
+    partitions = None if partition is None else [partition]
+    records = instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partitions), limit=1
+    ).records
+    materialization = records[0].asset_materialization
+    assert materialization is not None
+    return {key: value.value for key, value in materialization.metadata.items()}
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
