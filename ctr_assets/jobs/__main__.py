@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--params", required=True, metavar="JSON", help="the job's parameters (see its Params class)")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    _die_with_launcher()
+    die_with_launcher()
     if int(os.environ.get("RANK", "0")) != 0:
         run_job(args.name, args.params, SilentReport())
     elif PipesEnvVarParamsLoader().is_dagster_pipes_process():
@@ -53,19 +53,28 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def _die_with_launcher(poll_seconds: float = 1.0) -> None:
+def die_with_launcher(poll_seconds: float = 1.0) -> None:
     """End this process soon after the process that CTR_LAUNCHER_PID names is gone: nobody would hear its report."""
-    launcher = os.environ.get("CTR_LAUNCHER_PID")
-    if launcher is None:
+    named = os.environ.get("CTR_LAUNCHER_PID")
+    if named is None:
         return
+    launcher = int(named)
+    is_child = os.getppid() == launcher
+
+    def is_gone() -> bool:
+        # A dead parent that nobody has waited for still has its number: ask for our parent instead.
+        if is_child:
+            return os.getppid() != launcher
+        try:
+            os.kill(launcher, 0)
+        except ProcessLookupError:
+            return True
+        return False
 
     def watch() -> None:
-        while True:
-            try:
-                os.kill(int(launcher), 0)
-            except ProcessLookupError:
-                os._exit(1)
+        while not is_gone():
             time.sleep(poll_seconds)
+        os._exit(1)
 
     threading.Thread(target=watch, name="launcher-watch", daemon=True).start()
 

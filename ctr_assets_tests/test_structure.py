@@ -1,0 +1,79 @@
+"""Each folder imports only what the architecture lets it, and loading the definitions starts no engine."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "ctr_assets"
+ENGINES = {"pyspark", "torch"}
+# Folder or module -> top-level packages it must not import, anywhere in its code.
+FORBIDDEN = {
+    "defs": ENGINES,
+    "launch": ENGINES,
+    "etl": {"dagster", "dagster_pipes", "torch"},
+    "training": {"dagster", "dagster_pipes", "pyspark"},
+    "evaluation": {"dagster", "dagster_pipes", "torch", "pyspark"},
+    "storage": {"dagster", "dagster_pipes", *ENGINES},
+    "demo": {"dagster", "dagster_pipes", *ENGINES, "ctr_assets", "fsspec", "gcsfs"},
+    "jobs": {"dagster"},
+    "features.py": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
+    "definitions.py": ENGINES,
+}
+
+
+def imports_of(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+@pytest.mark.parametrize("place", FORBIDDEN)
+def test_a_folder_imports_only_what_it_may(place):
+    files = [PACKAGE / place] if place.endswith(".py") else sorted((PACKAGE / place).rglob("*.py"))
+    assert files
+    own = f"ctr_assets.{place}"
+    found = [
+        f"{path.relative_to(PACKAGE)}: {name}"
+        for path in files
+        for name in imports_of(path)
+        if name.split(".")[0] in FORBIDDEN[place] and not name.startswith(own)
+    ]
+    assert found == []
+
+
+def test_only_the_entry_points_and_the_launchers_speak_pipes():
+    found = {
+        path.relative_to(PACKAGE).parts[0]
+        for path in PACKAGE.rglob("*.py")
+        if any(name.split(".")[0] == "dagster_pipes" for name in imports_of(path))
+    }
+    assert found == {"jobs", "launch"}
+
+
+@pytest.mark.parametrize(("deployment", "absent"), [("laptop", {"torch"}), ("kubernetes", ENGINES)])
+def test_definitions_load_without_engines(deployment, absent):
+    script = "import sys, ctr_assets.definitions; print(*{n.split('.')[0] for n in sys.modules})"
+    environment = {**os.environ, "CTR_DEPLOYMENT": deployment}
+    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert absent.isdisjoint(run.stdout.split())
+    assert "dagster" in run.stdout.split()
+
+
+def test_an_unknown_deployment_is_named():
+    environment = {**os.environ, "CTR_DEPLOYMENT": "mainframe"}
+    run = subprocess.run(
+        [sys.executable, "-c", "import ctr_assets.definitions"], env=environment, capture_output=True, text=True
+    )
+    assert "CTR_DEPLOYMENT is 'mainframe', expected one of laptop, kubernetes" in run.stderr
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_every_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text()))
