@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster import PipesTempFileContextInjector, PipesTempFileMessageReader, open_pipes_session
+from dagster import PipesTempFileContextInjector, open_pipes_session
 from dagster._core.definitions.metadata.external_metadata import metadata_map_from_external
 from dagster._core.pipes.context import PipesSession
 
 from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.messages import WholeLineMessageReader
 
 
 class JobFailedError(dg.Failure):
@@ -52,7 +53,7 @@ class JobLauncher(dg.ConfigurableResource, ABC):
                 # Opening any session reads a preview property of the reader (1.13) and warns each time.
                 warnings.simplefilter("ignore", dg.PreviewWarning)
                 session = stack.enter_context(
-                    open_pipes_session(context, PipesTempFileContextInjector(), PipesTempFileMessageReader())
+                    open_pipes_session(context, PipesTempFileContextInjector(), WholeLineMessageReader())
                 )
             yield session
 

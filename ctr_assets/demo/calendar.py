@@ -1,0 +1,74 @@
+"""Splits a number of impressions over days and hours in the published proportions; days outside the ten published
+ones repeat them in a cycle."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctr_assets.demo.published import FIRST_PUBLISHED_DAY, published
+
+
+@dataclass(frozen=True)
+class DayPlan:
+    """One day of traffic.
+
+    Attributes:
+        day: the UTC date.
+        age_days: days since 2014-10-21; negative before it.
+        hourly_rows: shape (24,), impressions of each hour.
+        click_rate: expected clicks per impression.
+    """
+
+    day: date
+    age_days: int
+    hourly_rows: NDArray[np.int64]
+    click_rate: float
+
+    @property
+    def rows(self) -> int:
+        """Impressions of the day."""
+        return int(self.hourly_rows.sum())
+
+
+def split_rows(rows: int, weights: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Whole numbers that add up to `rows`, each less than one away from its proportional share.
+
+    Args:
+        rows: the total, >= 0.
+        weights: shape (n,), non-negative, not all zero.
+    """
+    edges = np.cumsum(weights, dtype=np.float64) / float(weights.sum())
+    edges[-1] = 1.0
+    ends = np.floor(edges * rows + 0.5).astype(np.int64)
+    return ends - np.concatenate([[0], ends[:-1]])
+
+
+def plan_days(rows: int, first_day: date, days: int) -> list[DayPlan]:
+    """The plan of each day, in date order.
+
+    Args:
+        rows: impressions over all days, >= 1.
+        first_day: first UTC date.
+        days: number of consecutive days, >= 1.
+
+    Raises:
+        ValueError: rows or days is below 1.
+    """
+    if rows < 1:
+        raise ValueError(f"rows is {rows}: ask for at least 1 impression")
+    if days < 1:
+        raise ValueError(f"days is {days}: ask for at least 1 day")
+    figures = published()
+    dates = [first_day + timedelta(days=offset) for offset in range(days)]
+    ages = [(day - FIRST_PUBLISHED_DAY).days for day in dates]
+    cycle = np.array(ages) % len(figures.daily_rows)
+    plans = []
+    for day, age, position, day_rows in zip(
+        dates, ages, cycle, split_rows(rows, figures.daily_rows[cycle]), strict=True
+    ):
+        # Only the 21st has its hours published completely; the other days take the profile of all ten days.
+        profile = figures.hourly_rows_first_day if position == 0 else figures.hourly_rows
+        plans.append(DayPlan(day, age, split_rows(int(day_rows), profile), float(figures.daily_click_rate[position])))
+    return plans

@@ -1,0 +1,125 @@
+"""The metadata contract: every key that a materialization of an asset carries, with what it means and its unit.
+
+A key in ``OPTIONAL`` is left out where it is undefined (one class only, no next day, no champion yet).
+"""
+
+from typing import Final
+
+_TABLE: Final = {
+    "dagster/row_count": "rows of the table",
+    "bytes": "size of its files, bytes",
+    "files": "number of its files",
+    "seconds": "wall time of the job; a range run reports its own time with each of its days",
+    "rows_per_second": "rows of the whole job a second",
+    "version": "the committed version",
+    "content_fingerprint": "SHA-256 over the files: equal data, equal fingerprint",
+    "path": "where the version is",
+}
+_METRICS: Final = {
+    "rows": "scored rows",
+    "clicks": "clicked rows",
+    "roc_auc": "area under the ROC curve, 0 to 1",
+    "logloss": "mean negative log-likelihood, nats a row",
+    "normalized_entropy": "logloss divided by the entropy of the rows' own click rate",
+    "pr_auc": "average precision, 0 to 1",
+    "calibration_ratio": "mean prediction divided by click rate; 1 is calibrated",
+    "expected_calibration_error": "mean |prediction - click rate| over bins of equal mass",
+}
+_PICTURES: Final = ("roc", "precision_recall", "reliability", "score_distribution")
+
+
+def _evaluated(rows_of: str) -> dict[str, str]:
+    numbers = {
+        f"{rows_of}/{model}/{metric}": f"{meaning} ({model} on {rows_of} rows)"
+        for model in ("wide_deep", "gbt", "constant")
+        for metric, meaning in _METRICS.items()
+    }
+    return {**numbers, **{f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}}
+
+
+METADATA: Final[dict[str, dict[str, str]]] = {
+    "raw_impressions": {
+        **_TABLE,
+        "quarantined_rows": "rejected rows of the day",
+        "undated_quarantined_rows": "rejected rows of the archives whose day cannot be told",
+        "duplicate_rows": "rows left out because their id came before",
+        "quarantine_path": "where the rejected rows are",
+    },
+    "impression_profile": {
+        **_TABLE,
+        "impressions": "impressions of the day",
+        "clicks": "clicked impressions",
+        "click_rate": "clicks divided by labelled impressions",
+        "cardinality": "distinct values of each column",
+        "cardinality_plot": "picture of the same",
+        "click_rates": "picture: impressions and click rate by hour and by frequent value",
+        "top_values": "most frequent values of the long columns",
+    },
+    "feature_vocabulary": {
+        **_TABLE,
+        "new_values": "values that got an id this day, all features",
+        "chain_fingerprint": "fingerprint of this vocabulary and all before it",
+        "sizes": "values of each feature, and those new this day",
+    },
+    "encoded_features": {
+        **_TABLE,
+        "train_rows": "rows to learn from",
+        "validation_rows": "rows for early stopping",
+        "test_rows": "rows for the metrics",
+        "unlabelled_rows": "rows without a label",
+        "bytes_per_row": "size on disk, bytes a row",
+        "unknown_share": "share of rows with an unknown value, by feature",
+        "mean_unknown_share": "mean of the same",
+    },
+    "wide_deep_model": {
+        "dagster/row_count": "training rows of the window",
+        "train_logloss": "of the kept epoch, nats a row",
+        "validation_logloss": "of the kept epoch, nats a row",
+        "validation_auc": "of the kept epoch",
+        "best_epoch": "the kept epoch, from 1",
+        "epochs": "epochs run",
+        "seconds": "wall time of the training",
+        "rows_per_second": "training rows a second, all epochs",
+        "parameters": "trained weights",
+        "device": "cpu or cuda",
+        "version": "the committed version",
+        "path": "where the version is",
+        "training_curve": "picture: logloss by epoch",
+    },
+    "gbt_baseline": {
+        **_TABLE,
+        "trees": "trees of the ensemble",
+        "max_depth": "their greatest depth",
+        "base_rate": "click rate of the training rows",
+        "feature_importances": "share of each feature in the splits' gain",
+    },
+    "evaluation_metrics": {
+        **_TABLE,
+        "base_rate": "the constant that the constant baseline predicts",
+        "next_day": "the next day, or why its rows are left out",
+        "summary": "all figures as a table",
+        **_evaluated("test"),
+        **_evaluated("next_day"),
+    },
+    "champion_model": {
+        "promoted": "whether the candidate became the champion",
+        "decision": "in one sentence",
+        "reasons": "what was compared",
+        "candidate_day": "day of the candidate",
+        "champion_day": "day of the champion before the decision",
+        "rows": "rows of the comparison",
+        "candidate_logloss": "nats a row",
+        "champion_logloss": "nats a row, on the same rows",
+        "gbt_logloss": "nats a row, on the same rows",
+        "constant_logloss": "nats a row, on the same rows",
+        "version": "version of the champion after the decision",
+        "path": "where it is",
+    },
+}
+"""Asset -> metadata key -> meaning."""
+
+OPTIONAL: Final[dict[str, set[str]]] = {
+    "wide_deep_model": {"validation_auc"},
+    "evaluation_metrics": {key for key in METADATA["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
+    "champion_model": {"champion_logloss", "version", "path"},
+}

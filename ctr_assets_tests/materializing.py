@@ -1,0 +1,50 @@
+"""Materialize parts of the deployed graph in the tests' process: real instance, real Spark session, real torch."""
+
+import dagster as dg
+from dagster_pyspark import LazyPySparkResource
+
+from ctr_assets.definitions import defs
+from ctr_assets.defs.places import Places
+from ctr_assets.launch import ProcessLauncher
+from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
+
+TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
+MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics")
+
+
+class Graph:
+    """The deployed assets on one landing zone, one store and one instance."""
+
+    def __init__(self, landing, store, instance):
+        self.instance = instance
+        self.resources = {
+            "places": Places(landing_url=str(landing), store_url=str(store)),
+            "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
+            "pytorch_launcher": ProcessLauncher(),
+        }
+
+    def materialize(self, *assets, first=None, last=None, config=None):
+        """Materialize ``assets`` for the days ``first`` to ``last`` in one run; raises when a step fails."""
+        tags = {}
+        if first is not None:
+            tags = {
+                "dagster/asset_partition_range_start": first,
+                "dagster/asset_partition_range_end": last or first,
+            }
+        run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}
+        return dg.materialize(
+            list(defs.assets or []),
+            selection=dg.AssetSelection.assets(*assets),
+            instance=self.instance,
+            resources=self.resources,
+            tags=tags,
+            run_config=run_config,
+        )
+
+    def metadata(self, asset, partition=None):
+        """Metadata of the newest materialization, as plain values."""
+        filter_ = dg.AssetRecordsFilter(
+            asset_key=dg.AssetKey(asset), asset_partitions=None if partition is None else [partition]
+        )
+        (record,) = self.instance.fetch_materializations(filter_, limit=1).records
+        return {key: value.value for key, value in record.asset_materialization.metadata.items()}

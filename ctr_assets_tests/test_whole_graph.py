@@ -1,0 +1,105 @@
+"""Every asset of the graph, from landing files to a promoted model, on demo impressions and on genuine ones."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ctr_assets.demo.generate import generate
+from ctr_assets.jobs.contract import METADATA, OPTIONAL
+from ctr_assets.oracle import best_reachable
+from ctr_assets.storage import Store
+from ctr_assets_tests.materializing import MODELS, TABLES, Graph
+
+DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
+SMALL = {"wide_deep_model": {"epochs": 2}, "gbt_baseline": {"max_iter": 3, "max_depth": 3}}
+AVAZU = Path(os.environ.get("CTR_AVAZU_DIR", Path(__file__).parents[2] / "shared/data/avazu"))
+
+
+@pytest.fixture(scope="module")
+def graph(spark, tmp_path_factory):
+    """Three demo days through every asset; models of the second day and, against its champion, of the third."""
+    home = tmp_path_factory.mktemp("demo")
+    generate(rows=24_000, landing=home / "landing", truth=home / "truth", days=3)
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        graph = Graph(home / "landing", home / "store", instance)
+        graph.materialize(*TABLES, first=DAYS[0], last=DAYS[2])
+        for day in DAYS[1:]:
+            graph.materialize(*MODELS, first=day, config=SMALL)
+            graph.materialize("champion_model")
+        yield graph
+
+
+def test_every_day_of_every_table_is_materialized(graph):
+    for asset in TABLES:
+        assert graph.instance.get_materialized_partitions(dg.AssetKey(asset)) == set(DAYS)
+    assert sum(graph.metadata("raw_impressions", day)["dagster/row_count"] for day in DAYS) == 24_000
+    assert sum(graph.metadata("encoded_features", day)["dagster/row_count"] for day in DAYS) == 24_000
+
+
+@pytest.mark.parametrize("asset", METADATA)
+def test_metadata_is_what_the_contract_says(graph, asset):
+    found = set(graph.metadata(asset, None if asset == "champion_model" else DAYS[1]))
+    assert found <= set(METADATA[asset])
+    assert set(METADATA[asset]) - found <= OPTIONAL.get(asset, set())
+
+
+def test_next_day_is_scored_where_it_is_there(graph):
+    second, third = (graph.metadata("evaluation_metrics", day) for day in DAYS[1:])
+    assert second["next_day"] == DAYS[2]
+    assert 0.5 < second["next_day/wide_deep/roc_auc"] < 1
+    assert "not materialized" in third["next_day"]
+    assert not any(key.startswith("next_day/") for key in third)
+
+
+def test_the_truth_bounds_what_the_models_reach(graph):
+    store = Store(graph.resources["places"].store_url)
+    truth = Path(store.root).parent / "truth"
+    best = best_reachable(store, DAYS[1], truth)
+    metadata = graph.metadata("evaluation_metrics", DAYS[1])
+    assert set(best) == {"test", "next_day"}
+    for rows_of, reachable in best.items():
+        assert reachable.rows == metadata[f"{rows_of}/wide_deep/rows"]
+        assert metadata[f"{rows_of}/wide_deep/roc_auc"] < reachable.roc_auc
+        assert metadata[f"{rows_of}/wide_deep/logloss"] > reachable.logloss
+
+
+def test_a_champion_is_there_and_says_why(graph):
+    champion = graph.metadata("champion_model")
+    assert champion["candidate_day"] == DAYS[2]
+    assert champion["decision"]
+    manifest = Store(graph.resources["places"].store_url).manifest("champion_model", "current")
+    assert champion["version"] == manifest.version
+
+
+def test_pictures_are_shown_in_place(graph):
+    for key in ("test/roc", "test/precision_recall", "test/reliability"):
+        assert graph.metadata("evaluation_metrics", DAYS[1])[key].startswith("![")
+    assert "data:image/png;base64," in graph.metadata("impression_profile", DAYS[0])["click_rates"]
+
+
+@pytest.mark.skipif(not AVAZU.is_dir(), reason="genuine Avazu rows may not be redistributed: set CTR_AVAZU_DIR")
+def test_genuine_impressions_go_through_the_whole_graph(spark, tmp_path):
+    """33,261 labelled rows of two days and 9,999 unlabelled ones of the last; the days between have none."""
+    landing = tmp_path / "landing"
+    landing.mkdir()
+    (landing / "train.gz").symlink_to(AVAZU / "real_days_21_22.csv.gz")
+    (landing / "test.gz").symlink_to(AVAZU / "real_unlabelled_day_31.csv.gz")
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        graph = Graph(landing, tmp_path / "store", instance)
+        graph.materialize(*TABLES, first="2014-10-21", last="2014-10-31")
+        rows = {
+            day: graph.metadata("raw_impressions", day)["dagster/row_count"]
+            for day in ("2014-10-21", "2014-10-22", "2014-10-25", "2014-10-31")
+        }
+        assert rows == {"2014-10-21": 25_199, "2014-10-22": 8_062, "2014-10-25": 0, "2014-10-31": 9_999}
+        assert graph.metadata("raw_impressions", "2014-10-21")["quarantined_rows"] == 0
+        assert graph.metadata("encoded_features", "2014-10-31")["unlabelled_rows"] == 9_999
+        graph.materialize(*MODELS, first="2014-10-22", config=SMALL)
+        graph.materialize("champion_model")
+        evaluation = graph.metadata("evaluation_metrics", "2014-10-22")
+        assert evaluation["test/wide_deep/roc_auc"] > 0.65
+        assert evaluation["test/wide_deep/logloss"] < evaluation["test/constant/logloss"]
+        assert "no labelled rows" in evaluation["next_day"]
+        assert graph.metadata("champion_model")["candidate_day"] == "2014-10-22"
