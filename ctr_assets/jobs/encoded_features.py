@@ -24,6 +24,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     store = Store(params.store_url)
     manifests = encode(spark, store, params.days, params.created_by)
     rows = sum(manifest.rows for manifest in manifests.values())
+    seconds = time.monotonic() - started
     for day, manifest in manifests.items():
         unknown, splits = manifest.properties["unknown_rows"], manifest.properties["splits"]
         shares = {f.name: unknown[f.name] / max(1, manifest.rows) for f in FEATURES}
@@ -31,7 +32,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
         report.partition(
             day,
             {
-                **throughput(manifest, store, rows, started),
+                **throughput(manifest, store, rows, seconds),
                 **{f"{split}_rows": count for split, count in splits.items()},
                 "bytes_per_row": round(manifest.bytes / max(1, manifest.rows), 2),
                 "unknown_share": r.markdown(f"| feature | out of vocabulary |\n|---|---:|\n{table}"),

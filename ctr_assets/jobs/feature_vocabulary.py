@@ -10,6 +10,7 @@ from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Store
+from ctr_assets.tables import RAW_IMPRESSIONS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,14 +27,15 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     started = time.monotonic()
     store = Store(params.store_url)
     manifests = build(spark, store, params.days, params.previous_day, params.min_counts, params.created_by)
-    values = sum(manifest.rows for manifest in manifests.values())
+    rows = sum(store.manifest(RAW_IMPRESSIONS, day).rows for day in params.days)
+    seconds = time.monotonic() - started
     for day, manifest in manifests.items():
         sizes, new = manifest.properties["sizes"], manifest.properties["new"]
         table = "\n".join(f"| {f.name} | {sizes[f.name]:,} | {new[f.name]:,} |" for f in FEATURES)
         report.partition(
             day,
             {
-                **throughput(manifest, store, values, started),
+                **throughput(manifest, store, rows, seconds),
                 "dagster/row_count": sum(sizes.values()),
                 "new_values": sum(new.values()),
                 "chain_fingerprint": manifest.properties["chain"][day],

@@ -35,11 +35,12 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
         created_by=params.created_by,
     )
     rows = sum(day.raw.rows for day in days.values())
+    seconds = time.monotonic() - started
     for day, outcome in days.items():
         report.partition(
             day,
             {
-                **throughput(outcome.raw, store, rows, started),
+                **throughput(outcome.raw, store, rows, seconds),
                 "quarantined_rows": outcome.quarantined.rows,
                 "undated_quarantined_rows": undated.rows if undated else 0,
                 "duplicate_rows": outcome.duplicates,

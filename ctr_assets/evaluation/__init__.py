@@ -1,0 +1,1 @@
+"""How good predictions are: metrics, pictures, and the GBT baseline's scorer. Knows rows and probabilities only."""

@@ -1,0 +1,132 @@
+"""The table ``scored_impressions``: every evaluated row with its label and each model's probability.
+
+One file for each set of rows, ``test.parquet`` and ``next_day.parquet``. Written and read as a stream of columns.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum, unique
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ctr_assets.features import FEATURES, Split
+from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store
+from ctr_assets.storage.rows import ImpressionIds, iter_split, split_row_groups
+
+CONSTANT: Final = "constant"
+GBT: Final = "gbt"
+WIDE_DEEP: Final = "wide_deep"
+MODELS: Final = (WIDE_DEEP, GBT, CONSTANT)
+"""Models that are compared, the column names of their probabilities too."""
+
+SCORED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("day", pa.string(), nullable=False),
+        pa.field("rows_of", pa.string(), nullable=False),
+        pa.field("label", pa.int8(), nullable=False),
+        *(pa.field(model, pa.float32(), nullable=False) for model in MODELS),
+    ]
+)
+LABELLED: Final = (Split.TRAIN, Split.VALIDATION, Split.TEST)
+SCORING_COLUMNS: Final = (*(feature.name for feature in FEATURES), "label", "row")
+
+
+@unique
+class RowsOf(StrEnum):
+    """Which rows were scored."""
+
+    TEST = "test"
+    """The held-out rows of the window's days."""
+    NEXT_DAY = "next_day"
+    """All labelled rows of the day after: what the model would have met in use (progressive validation)."""
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return (Split.TEST,) if self is RowsOf.TEST else LABELLED
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.value}.parquet"
+
+
+class ClickScorer(Protocol):
+    """Anything that predicts click probabilities of encoded rows, shape ``(n,)``."""
+
+    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]: ...
+
+
+class ConstantScorer:
+    """Predicts one click-through rate for every row: what a model has to beat to have learnt anything."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
+        return np.full(table.num_rows, self.rate, dtype=np.float32)
+
+
+def write_scored(
+    store: Store, folder: str, rows_of: RowsOf, encoded: Iterable[Manifest], scorers: Mapping[str, ClickScorer]
+) -> DataFile:
+    """Score the rows of the encoded days by every model and write them, one row group of input at a time."""
+    part = ParquetPart(store, folder, rows_of.file_name, SCORED_SCHEMA, use_dictionary=["day", "rows_of", "label"])
+    for manifest in encoded:
+        ids = ImpressionIds(store, manifest)
+        try:
+            for file_index, rows in iter_split(store, manifest, rows_of.splits, SCORING_COLUMNS):
+                columns: dict[str, Any] = {
+                    "id": ids.take(file_index, rows.column("row").to_numpy()),
+                    "day": pa.repeat(manifest.partition, rows.num_rows),
+                    "rows_of": pa.repeat(rows_of.value, rows.num_rows),
+                    "label": rows.column("label"),
+                    **{model: pa.array(scorer.predict(rows)) for model, scorer in scorers.items()},
+                }
+                part.write(pa.table(columns, schema=SCORED_SCHEMA))
+        finally:
+            ids.close()
+    return part.close()
+
+
+def read_scored(store: Store, manifest: Manifest, rows_of: RowsOf, column: str) -> npt.NDArray[Any]:
+    """One column of the scored rows, shape ``(n,)``, in the order of :func:`write_scored`."""
+    (file,) = (file for file in manifest.files if file.name == rows_of.file_name)
+    with store.parquet(manifest, file) as parquet:
+        column_read: pa.ChunkedArray = parquet.read(columns=[column], use_threads=store.is_local).column(column)
+        return column_read.to_numpy()
+
+
+def score_test_rows(
+    store: Store, encoded: Iterable[Manifest], scorer: ClickScorer
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Labels and one model's probabilities of the test rows, in the order of :func:`write_scored`."""
+    labels, probabilities = [np.zeros(0, np.int8)], [np.zeros(0, np.float32)]
+    for manifest in encoded:
+        for _, rows in iter_split(store, manifest, RowsOf.TEST.splits, SCORING_COLUMNS):
+            labels.append(rows.column("label").to_numpy())
+            probabilities.append(scorer.predict(rows))
+    return np.concatenate(labels), np.concatenate(probabilities)
+
+
+def count_rows(store: Store, encoded: Manifest, splits: Sequence[Split]) -> int:
+    """Rows of the splits of one encoded day; reads footers only."""
+    rows = 0
+    for file in encoded.files:
+        with store.parquet(encoded, file) as parquet:
+            groups = split_row_groups(parquet.metadata, splits)
+            rows += sum(parquet.metadata.row_group(group).num_rows for group in groups)
+    return rows
+
+
+def training_click_rate(store: Store, encoded: Iterable[Manifest]) -> float:
+    """Click-through rate of the training rows of the encoded days. Raises ValueError when there are none."""
+    rows = clicks = 0
+    for manifest in encoded:
+        for _, table in iter_split(store, manifest, (Split.TRAIN,), ["label"]):
+            rows += table.num_rows
+            clicks += int(table.column("label").to_numpy().sum(dtype=np.int64))
+    if not rows:
+        raise ValueError("the window has no training rows: there is no click-through rate to predict")
+    return clicks / rows

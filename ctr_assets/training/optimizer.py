@@ -1,0 +1,75 @@
+"""Optimizers of row tables: a step costs what the batch touches, whatever the size of the vocabulary."""
+
+import torch
+
+from ctr_assets.training.config import RowOptimizerName
+from ctr_assets.training.model import RowTable
+
+
+class RowAdam:
+    """Lazy Adam: Adam whose moments and weights change only in the rows of the batch.
+
+    The moments of a row decay when the row occurs, not at every step as in dense Adam; bias is corrected by the
+    number of all steps. That is the semantics of ``torch.optim.SparseAdam``, save that epsilon is added after the
+    bias correction, as in dense Adam. State: two floats for each weight.
+    """
+
+    BETAS = (0.9, 0.999)
+    EPSILON = 1e-8
+
+    def __init__(self, table: RowTable) -> None:
+        self.table, self.steps = table, 0
+        self.first, self.second = torch.zeros_like(table.weight), torch.zeros_like(table.weight)
+
+    def step(self, rows: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None:
+        """Move the distinct ``rows`` (U,) against their ``gradient`` (U, d)."""
+        self.steps += 1
+        beta1, beta2 = self.BETAS
+        first = self.first.index_select(0, rows).lerp_(gradient, 1 - beta1)
+        second = self.second.index_select(0, rows).lerp_(gradient.square(), 1 - beta2)
+        self.first.index_copy_(0, rows.long(), first)
+        self.second.index_copy_(0, rows.long(), second)
+        root = (second / (1 - beta2**self.steps)).sqrt_().add_(self.EPSILON)
+        change = first.div_(root).mul_(-learning_rate / (1 - beta1**self.steps))
+        self.table.weight.index_copy_(0, rows.long(), self.table.weight.index_select(0, rows).add_(change))
+
+    def state_dict(self) -> dict[str, object]:
+        return {"steps": self.steps, "first": self.first, "second": self.second}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.steps = int(state["steps"])
+        self.first.copy_(state["first"])
+        self.second.copy_(state["second"])
+
+
+class RowAdagrad:
+    """Row-wise Adagrad: one sum of squared gradients (their mean over the row) for each row. State: one float a row.
+
+    Rare ids keep large steps and frequent ones settle. The form used by FBGEMM's EXACT_ROWWISE_ADAGRAD.
+    """
+
+    EPSILON = 1e-10
+
+    def __init__(self, table: RowTable) -> None:
+        self.table = table
+        self.sums = torch.zeros(table.layout.rows, device=table.weight.device)
+
+    def step(self, rows: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None:
+        """Move the distinct ``rows`` (U,) against their ``gradient`` (U, d)."""
+        sums = self.sums.index_select(0, rows) + gradient.square().mean(1)
+        self.sums.index_copy_(0, rows.long(), sums)
+        change = gradient * (-learning_rate / (sums.sqrt_() + self.EPSILON)).unsqueeze(1)
+        self.table.weight.index_copy_(0, rows.long(), self.table.weight.index_select(0, rows).add_(change))
+
+    def state_dict(self) -> dict[str, object]:
+        return {"sums": self.sums}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        self.sums.copy_(state["sums"])
+
+
+RowOptimizer = RowAdam | RowAdagrad
+
+
+def row_optimizer(name: RowOptimizerName, table: RowTable) -> RowOptimizer:
+    return RowAdam(table) if name == "adam" else RowAdagrad(table)

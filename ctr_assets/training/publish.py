@@ -1,0 +1,73 @@
+"""Writing a trained model as a version of ``wide_deep_model`` (safetensors plus card), and reading one back."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.tables import WIDE_DEEP_MODEL
+from ctr_assets.training.window import Window
+
+WEIGHTS_NAME = "model.safetensors"
+CARD_NAME = "card.json"
+_COPY_BYTES = 1 << 22
+
+
+def publish(
+    store: Store, window: Window, card: dict[str, Any], weights: dict[str, torch.Tensor], created_by: dict[str, str]
+) -> Manifest:
+    """Write both files under a fresh version and commit it: the last step makes the model visible, whole.
+
+    The same weights give the same bytes.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(weights.items())}
+    version = store.begin(WIDE_DEEP_MODEL, window.day)
+    # By way of a file: serialising in memory would hold large tables twice.
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / WEIGHTS_NAME
+        safetensors.torch.save_file(tensors, path)
+        with path.open("rb") as source, write_bytes(store, version.folder, WEIGHTS_NAME) as weights_sink:
+            shutil.copyfileobj(source, weights_sink, _COPY_BYTES)
+    with write_bytes(store, version.folder, CARD_NAME) as card_sink:
+        card_sink.write(json.dumps(card, indent=1).encode())
+    return version.commit(
+        [describe(WEIGHTS_NAME, weights_sink), describe(CARD_NAME, card_sink)],
+        {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items()},
+        inputs=[window.vocabulary, *window.encoded],
+        properties={key: card[key] for key in ("window", "vocabulary_fingerprint", "train_rows", "config", "metrics")},
+        created_by=created_by,
+    )
+
+
+def read_card(store: Store, manifest: Manifest) -> dict[str, Any]:
+    """The model card of a committed model."""
+    with store.open_file(manifest, _file(manifest, CARD_NAME)) as file:
+        card: dict[str, Any] = json.load(file)
+    return card
+
+
+def read_weights(store: Store, manifest: Manifest) -> dict[str, torch.Tensor]:
+    """The weights of a committed model, on the CPU."""
+    file = _file(manifest, WEIGHTS_NAME)
+    if store.is_local:
+        return safetensors.torch.load_file(store.file_path(manifest, file))
+    with store.open_file(manifest, file) as source, tempfile.NamedTemporaryFile(suffix=".safetensors") as copy:
+        shutil.copyfileobj(source, copy, _COPY_BYTES)
+        copy.flush()
+        return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(copy.name).items()}
+
+
+def _file(manifest: Manifest, name: str) -> Any:
+    found = [file for file in manifest.files if file.name == name]
+    if not found:
+        raise ValueError(
+            f"{manifest.reference} version {manifest.version} holds no {name} (only "
+            f"{', '.join(file.name for file in manifest.files)}): it is not a Wide & Deep model; train it again"
+        )
+    return found[0]

@@ -1,0 +1,47 @@
+"""Click probabilities from a committed model for any encoded rows, also of days after the model's own."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.training.card import model_of_card
+from ctr_assets.training.config import Device
+from ctr_assets.training.distributed import choose_device
+from ctr_assets.training.lookup import look_up
+from ctr_assets.training.model import WideDeep
+from ctr_assets.training.publish import read_card, read_weights
+from ctr_assets.training.rowgroups import to_matrix
+
+BATCH_ROWS = 32_768
+
+
+class Scorer:
+    """A model ready to predict. ``card`` is its model card."""
+
+    def __init__(self, model: WideDeep, card: dict[str, Any], device: torch.device) -> None:
+        self.model, self.card, self.device = model.to(device).eval(), card, device
+
+    @classmethod
+    def load(cls, store: Store, manifest: Manifest, device: Device = "auto") -> "Scorer":
+        """Read the model that a manifest of ``wide_deep_model`` names."""
+        card = read_card(store, manifest)
+        model = model_of_card(card)
+        model.load_state_dict(read_weights(store, manifest), assign=True)
+        return cls(model, card, choose_device(device))
+
+    @torch.no_grad()
+    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
+        """Probability of a click for each row of a table with the columns of ``ENCODED_SCHEMA``; shape ``(n,)``.
+
+        Computed in fp32, in batches. Ids beyond the model's vocabulary read as unknown.
+        """
+        probabilities = np.empty(table.num_rows, dtype=np.float32)
+        for start in range(0, table.num_rows, BATCH_ROWS):
+            ids = to_matrix(table.slice(start, BATCH_ROWS), self.model.layout.features)
+            lookups = [lookup.to(self.device) for lookup in look_up(self.model.layout, ids)]
+            probabilities[start : start + len(ids)] = torch.sigmoid(self.model(lookups)).cpu().numpy()
+        return probabilities

@@ -1,0 +1,227 @@
+"""Train the Wide & Deep model of a day on its window, from committed tables to a committed model.
+
+Killed at any moment, a re-run goes on from the last whole epoch and ends with the same weights.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+from ctr_assets.features import FEATURE_SELECTIONS, Split
+from ctr_assets.storage import Manifest, Store, fingerprint
+from ctr_assets.tables import WIDE_DEEP_MODEL
+from ctr_assets.training.card import build_card
+from ctr_assets.training.checkpoint import Checkpoints
+from ctr_assets.training.config import TrainingConfig
+from ctr_assets.training.distributed import Ranks, joined_ranks
+from ctr_assets.training.layout import build_layout
+from ctr_assets.training.loader import READ_AHEAD, Loader
+from ctr_assets.training.model import WideDeep
+from ctr_assets.training.prefetch import map_ahead
+from ctr_assets.training.publish import publish
+from ctr_assets.training.rowgroups import find_row_groups, read_row_group
+from ctr_assets.training.trainer import Trainer
+from ctr_assets.training.window import Window, resolve_window
+
+STATE_FORMAT = 1
+"""Raised when a change of this code would make old checkpoints continue wrongly."""
+EVALUATION_BATCH_ROWS = 32_768
+BASE_RATE_ROW_GROUPS = 64
+
+
+class NoTrainingRowsError(LookupError):
+    """The window holds no rows to train on, or none to stop early by."""
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """How one epoch went. Loglosses are nats a row; ``train_logloss`` is of the rows as they were met, with dropout."""
+
+    epoch: int
+    train_logloss: float
+    validation_logloss: float
+    validation_auc: float | None
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A committed model and how it came about."""
+
+    manifest: Manifest
+    curve: list[EpochMetrics]
+    best: EpochMetrics
+    train_rows: int
+    parameters: int
+    device: str
+    seconds: float
+    rows_per_second: float
+    """Training rows a second over this process's epochs, evaluation left out; 0 when every epoch was resumed."""
+
+
+def train(
+    store: Store,
+    day: str,
+    days: list[str],
+    config: TrainingConfig,
+    *,
+    log: Callable[[str], None],
+    code_version: str = "",
+    created_by: dict[str, str] | None = None,
+) -> TrainedModel:
+    """Train, keep the best epoch, and commit it as ``wide_deep_model[day]``.
+
+    Every rank calls this; rank 0 alone writes. Raises WindowNotReadyError, :class:`NoTrainingRowsError` or
+    DivergedError before anything is committed.
+    """
+    with joined_ranks(config.device) as ranks:
+        # One rank resolves the window: a day committed anew between two ranks' looks would give them different rows.
+        window = ranks.from_rank_zero(lambda: resolve_window(store, day, days))
+        return _Training(store, window, config, ranks, log, code_version).run(created_by or {})
+
+
+class _Training:
+    def __init__(
+        self,
+        store: Store,
+        window: Window,
+        config: TrainingConfig,
+        ranks: Ranks,
+        log: Callable[[str], None],
+        code_version: str,
+    ) -> None:
+        self.store, self.window, self.config, self.ranks, self.log = store, window, config, ranks, log
+        self.started = time.monotonic()
+        self.layout = build_layout(FEATURE_SELECTIONS[config.preset], window.vocabulary_sizes)
+        self.train_loader = self._loader(Split.TRAIN, config.batch_size, shuffle=True)
+        self.validation_loader = self._loader(Split.VALIDATION, EVALUATION_BATCH_ROWS, shuffle=False)
+        base_rate = ranks.from_rank_zero(self._base_rate)
+        model = WideDeep(
+            self.layout, config.hidden, wide_dropout=config.wide_dropout, base_rate=base_rate, seed=config.seed
+        )
+        self.trainer = Trainer(model, config, ranks)
+        self.parameters = sum(tensor.numel() for tensor in self.trainer.model.state_dict().values())
+        self.card = build_card(
+            window,
+            config,
+            self.layout,
+            base_rate=base_rate,
+            train_rows=self.train_loader.total_rows,
+            parameters=self.parameters,
+            code_version=code_version,
+        )
+        self.checkpoints = Checkpoints(store, WIDE_DEEP_MODEL, window.day, self._fingerprint())
+        self.curve: list[EpochMetrics] = []
+        self.train_seconds = 0.0
+        self.trained_epochs = 0
+
+    def run(self, created_by: dict[str, str]) -> TrainedModel:
+        self._resume()
+        while not self._is_finished():
+            self._run_epoch(len(self.curve) + 1)
+        manifest = self.ranks.from_rank_zero(lambda: self._commit(created_by))
+        rows = self.train_loader.total_rows
+        return TrainedModel(
+            manifest=manifest,
+            curve=self.curve,
+            best=self.best,
+            train_rows=rows,
+            parameters=self.parameters,
+            device=str(self.ranks.device),
+            seconds=time.monotonic() - self.started,
+            rows_per_second=rows * self.trained_epochs / self.train_seconds if self.trained_epochs else 0.0,
+        )
+
+    @property
+    def best(self) -> EpochMetrics:
+        return min(self.curve, key=lambda epoch: epoch.validation_logloss)
+
+    def _is_finished(self) -> bool:
+        if not self.curve:
+            return False
+        return len(self.curve) >= self.config.epochs or len(self.curve) - self.best.epoch >= self.config.patience
+
+    def _run_epoch(self, epoch: int) -> None:
+        began = time.monotonic()
+        train_logloss = self.trainer.train_epoch(self.train_loader, epoch)
+        seconds = time.monotonic() - began
+        self.train_seconds += seconds
+        self.trained_epochs += 1
+        validation = self.trainer.evaluate(self.validation_loader)
+        metrics = EpochMetrics(epoch, train_logloss, validation.logloss, validation.auc)
+        self.curve.append(metrics)
+        if self.ranks.is_zero:
+            curve = [asdict(metrics) for metrics in self.curve]
+            self.checkpoints.save(epoch, {"curve": curve, "trainer": self.trainer.state_dict()})
+            self.checkpoints.keep_only({epoch, self.best.epoch})
+        self.log(f"{_line(metrics)}, {self.train_loader.total_rows / seconds:,.0f} rows/s")
+
+    def _resume(self) -> None:
+        epoch = self.ranks.from_rank_zero(lambda: max(self.checkpoints.epochs(), default=0))
+        if epoch:
+            state = self.checkpoints.load(epoch, self.ranks.device)
+            self.trainer.load_state_dict(state["trainer"])
+            self.curve = [EpochMetrics(**metrics) for metrics in state["curve"]]
+            self.log(f"resumed after epoch {epoch} of an interrupted run: {_line(self.curve[-1])}")
+
+    def _commit(self, created_by: dict[str, str]) -> Manifest:
+        if self.best.epoch == len(self.curve):
+            weights = self.trainer.model.state_dict()
+        else:
+            weights = self.checkpoints.load(self.best.epoch, torch.device("cpu"))["trainer"]["model"]
+        metrics = {"best_epoch": self.best.epoch, "epochs": len(self.curve), **asdict(self.best)}
+        del metrics["epoch"]
+        card = {**self.card, "metrics": metrics, "curve": [asdict(epoch) for epoch in self.curve]}
+        manifest = publish(self.store, self.window, card, weights, created_by)
+        self.checkpoints.remove()
+        return manifest
+
+    def _loader(self, split: Split, batch_rows: int, *, shuffle: bool) -> Loader:
+        groups = find_row_groups(self.store, self.window.encoded, split)
+        rows = sum(group.rows for group in groups)
+        least = self.ranks.world_size if split is Split.TRAIN else 1
+        if rows < least:
+            raise NoTrainingRowsError(
+                f"the window {self.window.days[0]}..{self.window.days[-1]} holds {rows} {split.value} rows, at least "
+                f"{least} needed: lengthen the window or materialize days that have labelled rows"
+            )
+        return Loader(
+            self.store,
+            groups,
+            [*self.layout.features, "label"],
+            batch_rows=batch_rows,
+            buffer_rows=self.config.shuffle_buffer_rows if shuffle else 1,
+            seed=self.config.seed,
+            shuffle=shuffle,
+            rank=self.ranks.rank,
+            world_size=self.ranks.world_size,
+        )
+
+    def _base_rate(self) -> float:
+        """Share of clicks among training rows (of at most 64 row groups, 4 M rows); never 0 or 1, so a logit exists."""
+        groups = self.train_loader.groups
+        sample = groups[:: -(-len(groups) // BASE_RATE_ROW_GROUPS)]
+        labels = list(map_ahead(lambda group: read_row_group(self.store, group, ["label"]).sum(), sample, READ_AHEAD))
+        return (float(sum(labels)) + 0.5) / (sum(group.rows for group in sample) + 1)
+
+    def _fingerprint(self) -> str:
+        """Of all that decides the final weights."""
+        return fingerprint(
+            {
+                "format": STATE_FORMAT,
+                "inputs": [manifest.content_fingerprint for manifest in self.window.encoded],
+                "vocabulary": [self.window.vocabulary_fingerprint, self.window.vocabulary_sizes],
+                "config": self.config.model_dump(),
+                "code": [self.card["code_version"], self.card["torch_version"]],
+                "device": [self.ranks.device.type, str(self.trainer.precision), self.ranks.world_size],
+            }
+        )
+
+
+def _line(metrics: EpochMetrics) -> str:
+    auc = "undefined" if metrics.validation_auc is None else f"{metrics.validation_auc:.5f}"
+    return (
+        f"epoch {metrics.epoch}: train logloss {metrics.train_logloss:.5f}, "
+        f"validation logloss {metrics.validation_logloss:.5f}, AUC {auc}"
+    )

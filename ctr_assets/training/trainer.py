@@ -1,0 +1,149 @@
+"""One training in progress: steps, epochs, evaluation, and its state. Where rows come from and go to is not here."""
+
+import math
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+from tqdm import tqdm
+
+from ctr_assets.training.config import TrainingConfig
+from ctr_assets.training.distributed import Ranks
+from ctr_assets.training.loader import Loader
+from ctr_assets.training.lookup import Lookup, look_up
+from ctr_assets.training.metrics import StreamingMetrics
+from ctr_assets.training.model import WideDeep
+from ctr_assets.training.optimizer import row_optimizer
+from ctr_assets.training.precision import LossScale, autocast, choose_precision
+from ctr_assets.training.prefetch import prefetched
+
+BATCHES_AHEAD = 3
+"""Batches prepared before they are asked for."""
+LOSS_CHECK_STEPS = 50
+"""Steps between two looks at the loss: on CUDA each look waits for the device."""
+
+
+class DivergedError(ArithmeticError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch on the device: the look-up of each table, and the labels (B,), float32."""
+
+    lookups: list[Lookup]
+    labels: torch.Tensor
+
+
+class Trainer:
+    """A model, its optimizers and its random state, over batches whose columns are the layout's features and label."""
+
+    def __init__(self, model: WideDeep, config: TrainingConfig, ranks: Ranks) -> None:
+        self.model, self.config, self.ranks = model.to(ranks.device), config, ranks
+        self.precision = choose_precision(config.precision, ranks.device)
+        self.scale = LossScale(self.precision)
+        self.dense = list(model.parameters())
+        self.adam = torch.optim.Adam(self.dense, lr=config.learning_rate, fused=True)
+        self.row_optimizers = [row_optimizer(config.embedding_optimizer, table) for table in model.row_tables]
+
+    def train_epoch(self, loader: Loader, epoch: int) -> float:
+        """One pass over the training rows; returns the mean logloss of all ranks' rows as they were met.
+
+        All randomness of an epoch comes from (seed, epoch, rank), so a resumed epoch equals an unbroken one. Raises
+        :class:`DivergedError` on every rank when the loss is not finite.
+        """
+        # numpy spreads the three numbers over 64 bits; torch takes one.
+        torch.manual_seed(int(np.random.SeedSequence([self.config.seed, epoch, self.ranks.rank]).generate_state(1)[0]))
+        self.model.train()
+        decay = self.config.decay(epoch)
+        for group in self.adam.param_groups:
+            group["lr"] = self.config.learning_rate * decay
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.ranks.device)
+        bar = tqdm(total=loader.total_rows, desc=f"epoch {epoch}", unit="row", unit_scale=True, disable=self._bar_off)
+        with bar, closing(prefetched(self._batches(loader, epoch), BATCHES_AHEAD)) as batches:
+            for step, batch in enumerate(batches):
+                rows = loader.global_batch_rows(step)
+                loss_sum += self.step(batch, rows, self.config.embedding_learning_rate * decay).double() * rows
+                if (step + 1) % LOSS_CHECK_STEPS == 0 or step + 1 == loader.steps:
+                    self._check(loss_sum, epoch, step)
+                bar.update(rows)
+        return float(loss_sum) / loader.total_rows
+
+    def step(self, batch: Batch, global_rows: int, row_learning_rate: float) -> torch.Tensor:
+        """Move the weights by the mean gradient of all ranks' rows; returns the mean logloss of these rows."""
+        with autocast(self.precision, self.ranks.device):
+            logits = self.model(batch.lookups)
+        loss = functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum") / global_rows
+        self.adam.zero_grad(set_to_none=False)
+        torch.autograd.backward(loss * self.scale.value)
+        loss = loss.detach()
+        dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
+        self.ranks.sum([*dense, loss])
+        touched = [
+            self.ranks.sum_rows(lookup.rows, table.take_gradient())
+            for table, lookup in zip(self.model.row_tables, batch.lookups, strict=True)
+        ]
+        gradients = [*dense, *(gradient for _, gradient in touched)]
+        if self.scale.is_active:
+            for gradient in gradients:
+                gradient.div_(self.scale.value)
+        if self.scale.accepts(gradients):
+            self.adam.step()
+            for optimizer, (rows, gradient) in zip(self.row_optimizers, touched, strict=True):
+                optimizer.step(rows, gradient, row_learning_rate)
+        return loss
+
+    @torch.no_grad()
+    def evaluate(self, loader: Loader) -> StreamingMetrics:
+        """Logloss and AUC over all ranks' rows, dropout off, in the precision of training."""
+        self.model.eval()
+        metrics = StreamingMetrics()
+        with closing(prefetched(self._batches(loader, 0), BATCHES_AHEAD)) as batches:
+            for batch in batches:
+                with autocast(self.precision, self.ranks.device):
+                    logits = self.model(batch.lookups)
+                metrics.update(logits.cpu().numpy(), batch.labels.cpu().numpy())
+        sums = torch.from_numpy(np.append(metrics.counts, metrics.loss_sum)).to(self.ranks.device)
+        self.ranks.sum([sums])
+        metrics.counts, metrics.loss_sum = sums[:-1].cpu().numpy().reshape(2, -1), float(sums[-1])
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.model.state_dict(),
+            "adam": self.adam.state_dict(),
+            "rows": [optimizer.state_dict() for optimizer in self.row_optimizers],
+            "scale": [self.scale.value, self.scale.good_steps],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.adam.load_state_dict(state["adam"])
+        for optimizer, saved in zip(self.row_optimizers, state["rows"], strict=True):
+            optimizer.load_state_dict(saved)
+        self.scale.value, self.scale.good_steps = state["scale"]
+
+    def _batches(self, loader: Loader, epoch: int) -> Iterator[Batch]:
+        device = self.ranks.device
+        for matrix in loader.epoch(epoch):
+            if not len(matrix):
+                continue
+            lookups = look_up(self.model.layout, np.ascontiguousarray(matrix[:, :-1]))
+            labels = torch.from_numpy(matrix[:, -1].astype(np.float32))
+            yield Batch([lookup.to(device) for lookup in lookups], labels.to(device))
+
+    def _check(self, loss_sum: torch.Tensor, epoch: int, step: int) -> None:
+        if not math.isfinite(float(loss_sum)):
+            raise DivergedError(
+                f"the loss is {float(loss_sum)} by step {step + 1} of epoch {epoch}: nothing was committed. "
+                "Lower learning_rate or embedding_learning_rate, or set precision to fp32"
+            )
+
+    @property
+    def _bar_off(self) -> bool | None:
+        """No bar but on rank 0's terminal (None: tqdm looks whether there is one)."""
+        return None if self.ranks.is_zero else True

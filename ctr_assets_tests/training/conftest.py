@@ -1,0 +1,40 @@
+"""A store with a few small encoded days, made once."""
+
+import multiprocessing
+import os
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+
+from ctr_assets.storage import Store
+from ctr_assets_tests.encoded_days import write_days
+
+# Before torch is loaded: OpenMP threads that spin while they wait slow each other threefold on a busy machine.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
+
+
+@pytest.fixture(scope="session")
+def encoded_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Three encoded days for tests that only read."""
+    store = Store(str(tmp_path_factory.mktemp("encoded")))
+    write_days(store, DAYS)
+    return store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Three encoded days for tests that commit models."""
+    store = Store(str(tmp_path / "store"))
+    write_days(store, DAYS, rows_per_day=1200)
+    return store
+
+
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Starts processes that have torch imported already (an import takes seconds) but have used none of it."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["ctr_assets_tests.training.interrupted", "ctr_assets_tests.training.ranked"])
+    return context
