@@ -1,4 +1,4 @@
-"""The best that any model could reach on the rows a day's models were scored on: the demo's true click probabilities."""
+"""The best that any model could reach on the rows a day's models were scored on: the demo's true probabilities."""
 
 from dataclasses import dataclass
 from pathlib import Path

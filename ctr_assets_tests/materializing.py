@@ -8,6 +8,7 @@ from ctr_assets.defs.places import Places
 from ctr_assets.launch import ProcessLauncher
 from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
 
+ASSETS = defs.resolve_asset_graph().assets_defs
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics")
 
@@ -33,7 +34,7 @@ class Graph:
             }
         run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}
         return dg.materialize(
-            list(defs.assets or []),
+            ASSETS,
             selection=dg.AssetSelection.assets(*assets),
             instance=self.instance,
             resources=self.resources,

@@ -39,7 +39,7 @@ def feature_vocabulary(
     places: Places,
     spark_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
-    """The id of every known value of every feature: yesterday's ids unchanged, then the values that today earned one."""
+    """The id of every known value of every feature: yesterday's ids, then those of the values that earned one today."""
     wrong = {name: count for name, count in config.min_counts.items() if name not in FEATURE_BY_NAME or count < 1}
     if wrong:
         raise dg.Failure(

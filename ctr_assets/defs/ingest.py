@@ -37,7 +37,7 @@ def raw_impressions(
 ) -> dg.MaterializeResult:
     """Every valid impression of the day, once per id, parsed from the landing zone.
 
-    Rejected rows are in the table `quarantined_rows` with file, reason and text; see `quarantined_rows` in the metadata.
+    Rejected rows are in the table `quarantined_rows` with file, reason and text; the metadata counts them.
     A range of days reads each delivered file once.
     """
     return launch_days(
@@ -62,5 +62,5 @@ def raw_impressions(
 def impression_profile(
     context: dg.AssetExecutionContext, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
 ) -> dg.MaterializeResult:
-    """How many distinct values each column has that day, how often the frequent ones occur and how often they are clicked."""
+    """Distinct values of each column that day, and how often the frequent ones occur and are clicked."""
     return launch_days(context, spark_launcher, places)

@@ -39,7 +39,7 @@ def wide_deep_model(
         pytorch_launcher,
         places,
         window=window_of,
-        training=chosen(config),  # fmt: skip
+        training=chosen(config),
     )
 
 

@@ -16,7 +16,7 @@ CROSS_SEPARATOR = " × "
 
 @dataclass(frozen=True)
 class CodedColumn:
-    """``values[codes[i]]`` is the value of row i; ``values`` are distinct strings, ``codes`` int32 of shape ``(n,)``."""
+    """``values[codes[i]]`` is the value of row i; distinct string ``values``, int32 ``codes`` of shape ``(n,)``."""
 
     values: pa.Array
     codes: npt.NDArray[np.int32]

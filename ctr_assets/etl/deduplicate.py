@@ -1,4 +1,4 @@
-"""Repeated ids within a day: the first row in file order is kept. Costs one pass over the id column when none repeat."""
+"""Repeated ids within a day: the first row in file order is kept. One pass over the id column when none repeat."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""``encoded_features``: each raw file becomes one file of vocabulary ids, every id from a look-up table per dictionary."""
+"""``encoded_features``: each raw file becomes one file of vocabulary ids, looked up once per distinct value."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -52,7 +52,9 @@ def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
     """
     fs, root = fsspec.url_to_fs(landing_url)
     found = fs.find(root, detail=True) if fs.exists(root) else {}
-    feeds, archives, others = [], [], 0
+    feeds: list[LandingFile] = []
+    archives: list[LandingFile] = []
+    others = 0
     for path, info in sorted(found.items()):
         folders = path[len(root) :].strip("/").split("/")
         if any(part.startswith((".", "_")) for part in folders) or path.endswith(".tmp"):

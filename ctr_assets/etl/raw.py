@@ -1,4 +1,4 @@
-"""Landing files → ``raw_impressions`` and ``quarantined_rows``: parse once, write per day, drop repeated ids, commit."""
+"""Landing files → ``raw_impressions`` and ``quarantined_rows``: parse once, write per day, drop repeats, commit."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

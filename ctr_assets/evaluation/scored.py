@@ -115,7 +115,7 @@ def count_rows(store: Store, encoded: Manifest, splits: Sequence[Split]) -> int:
     rows = 0
     for file in encoded.files:
         with store.parquet(encoded, file) as parquet:
-            groups = split_row_groups(parquet.metadata, splits)
+            groups = split_row_groups(parquet.metadata, splits, store.file_path(encoded, file))
             rows += sum(parquet.metadata.row_group(group).num_rows for group in groups)
     return rows
 

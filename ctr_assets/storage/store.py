@@ -27,6 +27,13 @@ class NotMaterializedError(LookupError):
     """A table's partition has no committed version yet."""
 
 
+class _OwningParquetFile(pq.ParquetFile):
+    """Closes the file that it was handed open: pyarrow leaves it open, and gcsfs then goes on prefetching for it."""
+
+    def close(self, force: bool = True) -> None:
+        super().close(force=force)
+
+
 @dataclass(frozen=True)
 class TableVersion:
     """A version being written. Its files stay invisible to readers until :meth:`commit`."""
@@ -124,7 +131,7 @@ class Store:
         path = self.file_path(manifest, file)
         if self.is_local:
             return pq.ParquetFile(path, memory_map=True, **options)
-        return pq.ParquetFile(self.fs.open(path, "rb"), pre_buffer=False, **options)
+        return _OwningParquetFile(self.fs.open(path, "rb"), pre_buffer=False, **options)
 
     def remove_tree(self, *parts: str) -> None:
         """Delete everything below a path of the store; no error when there is nothing."""

@@ -72,7 +72,7 @@ def train(
 ) -> TrainedModel:
     """Train, keep the best epoch, and commit it as ``wide_deep_model[day]``.
 
-    Every rank calls this; rank 0 alone writes. Raises WindowNotReadyError, :class:`NoTrainingRowsError` or
+    Every rank calls this; rank 0 alone writes. Raises WindowError, :class:`NoTrainingRowsError` or
     DivergedError before anything is committed.
     """
     with joined_ranks(config.device) as ranks:

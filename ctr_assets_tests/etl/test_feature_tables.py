@@ -1,6 +1,7 @@
 """Vocabulary and encoding against a plain-Python reference: append-only, deterministic, and the same ids anywhere."""
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 
@@ -46,7 +47,9 @@ def value_of(feature, row):
 
 def reference_vocabularies(store, days):
     """Day -> feature -> values in id order, computed one row at a time."""
-    counts, values, found = defaultdict(Counter), defaultdict(list), {}
+    counts: dict[str, Counter] = defaultdict(Counter)
+    values: dict[str, list[str]] = defaultdict(list)
+    found = {}
     for day in days:
         for row in raw_rows(store, day):
             if row["split"] == Split.TRAIN.code:
@@ -77,7 +80,7 @@ def test_vocabulary_equals_the_reference(spark, store):
 def test_ids_never_change_and_days_are_prefixes_of_one_another(spark, store):
     build(spark, store, DAYS, None, {}, {})
     found = vocabularies(store, DAYS)
-    for earlier, later in zip(DAYS, DAYS[1:], strict=False):
+    for earlier, later in pairwise(DAYS):
         for name, values in found[earlier].items():
             assert found[later][name][: len(values)] == values
             assert len(set(found[later][name])) == len(found[later][name])

@@ -42,7 +42,7 @@ def test_markers_and_unfinished_files_are_not_looked_at(landing):
 def test_an_empty_landing_zone_is_an_error(landing, exists):
     if exists:
         landing.mkdir()
-    with pytest.raises(LandingError, match="holds no file: put train.gz"):
+    with pytest.raises(LandingError, match=r"holds no file: put train\.gz"):
         find_files(str(landing), [DAY])
 
 

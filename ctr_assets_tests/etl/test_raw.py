@@ -1,4 +1,4 @@
-"""Landing files become raw impressions: every valid row of the day once, every other row in quarantine with a reason."""
+"""Landing files become raw impressions: every valid row of the day once, every other in quarantine with a reason."""
 
 import gzip
 import random

@@ -48,8 +48,8 @@ def test_a_row_group_of_several_splits_is_refused(encoded_store: Store, tmp_path
     part.write(pa.table({"split": pa.array([0, 2], pa.int8())}))
     part.close()
     metadata = pa.parquet.read_metadata(tmp_path / "mixed.parquet")
-    with pytest.raises(ValueError, match="row group 0 does not hold rows of exactly one split"):
-        split_row_groups(metadata, [Split.TEST])
+    with pytest.raises(ValueError, match=r"row group 0 of mixed\.parquet does not hold rows of exactly one split"):
+        split_row_groups(metadata, [Split.TEST], "mixed.parquet")
 
 
 @pytest.mark.parametrize("small_row_groups", [False, True])

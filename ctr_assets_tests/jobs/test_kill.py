@@ -30,7 +30,10 @@ class Pipeline:
 
     def params(self, name):
         common = {"store_url": self.store.url, "days": DAYS}
-        own = {"raw_impressions": {"landing_url": str(self.landing)}, "feature_vocabulary": {"previous_day": None}}
+        own: dict[str, dict] = {
+            "raw_impressions": {"landing_url": str(self.landing)},
+            "feature_vocabulary": {"previous_day": None},
+        }
         return json.dumps({**common, **own.get(name, {})})
 
     def run(self, name):
@@ -108,8 +111,7 @@ def test_a_kill_at_a_random_moment_then_a_re_run_gives_the_same_tables(pipeline,
     assert pipeline.fingerprints() == unbroken
     # Spark's own start takes most of the first seconds: the kill may come before, in or between the job's stages.
     name, moment = random.choice(TABLES), random.uniform(0.5, 6.0)
-    print(f"killing {name} after {moment:.2f} s")
     pipeline.run_killed(name, f"after-seconds:{moment}")
-    assert pipeline.fingerprints() == unbroken
+    assert pipeline.fingerprints() == unbroken, f"{name} was killed after {moment:.2f} s"
     pipeline.run(name)
     assert pipeline.fingerprints() == unbroken

@@ -23,7 +23,6 @@ def main() -> None:
     if params.get("pid_file"):
         with open(params["pid_file"], "w") as file:
             file.write(str(os.getpid()))
-    print("a line of the job's output", flush=True)
     if params.get("fails"):
         pipes.report_custom_message({"failed": params["fails"]})
         pipes.close()

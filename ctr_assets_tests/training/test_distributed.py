@@ -73,6 +73,6 @@ def test_when_a_rank_dies_the_other_stops_and_nothing_is_committed(processes, st
 
 def test_a_failure_on_rank_zero_stops_the_others_and_says_why(processes, store: Store, tmp_path: Path) -> None:
     assert run_two(processes, store, tmp_path, ["2014-10-20", *DAYS], 0, 0) == [1, 1]
-    assert str(seen(tmp_path, 0)["error"]).startswith("WindowNotReadyError: ")
+    assert str(seen(tmp_path, 0)["error"]).startswith("WindowError: ")
     assert str(seen(tmp_path, 1)["error"]).startswith("RankZeroError: rank 0 failed")
     assert "2014-10-20" in str(seen(tmp_path, 1)["error"])
