@@ -5,8 +5,10 @@ import dagster as dg
 from ctr_assets.defs import feature_tables, ingest, models
 from ctr_assets.defs.deployments import deployment_resources
 
+assets = dg.load_assets_from_modules([ingest, feature_tables, models])
+
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([ingest, feature_tables, models]),
+    assets=assets,
     resources=deployment_resources(),
     # One process a run, so that the run's Spark jobs share one JVM.
     executor=dg.in_process_executor,

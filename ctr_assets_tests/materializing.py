@@ -3,12 +3,11 @@
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 
-from ctr_assets.definitions import defs
+from ctr_assets.definitions import assets as deployed_assets
 from ctr_assets.defs.places import Places
 from ctr_assets.launch import ProcessLauncher
 from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
 
-ASSETS = defs.resolve_asset_graph().assets_defs
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics")
 
@@ -34,7 +33,7 @@ class Graph:
             }
         run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}
         return dg.materialize(
-            ASSETS,
+            [asset for asset in deployed_assets if isinstance(asset, dg.AssetsDefinition)],
             selection=dg.AssetSelection.assets(*assets),
             instance=self.instance,
             resources=self.resources,

@@ -13,7 +13,7 @@ from ctr_assets.storage import Store
 from ctr_assets_tests.materializing import MODELS, TABLES, Graph
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
-SMALL = {"wide_deep_model": {"epochs": 2}, "gbt_baseline": {"max_iter": 3, "max_depth": 3}}
+SMALL = {"wide_deep_model": {"epochs": 2, "batch_size": 256}, "gbt_baseline": {"max_iter": 3, "max_depth": 3}}
 AVAZU = Path(os.environ.get("CTR_AVAZU_DIR", Path(__file__).parents[2] / "shared/data/avazu"))
 
 

@@ -123,3 +123,23 @@ OPTIONAL: Final[dict[str, set[str]]] = {
     "evaluation_metrics": {key for key in METADATA["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
     "champion_model": {"champion_logloss", "version", "path"},
 }
+
+
+def markdown_table() -> str:
+    """The contract as the README shows it; the figures of all models and row sets as one pattern."""
+    lines = ["| asset | key | meaning |", "|---|---|---|"]
+    for asset, keys in METADATA.items():
+        if asset == "evaluation_metrics":
+            metrics = {f"ROWS/MODEL/{metric}": meaning for metric, meaning in _METRICS.items()}
+            pictures = {f"ROWS/{name}": "picture" for name in _PICTURES}
+            keys = {key: meaning for key, meaning in keys.items() if "test/" not in key and "next_day/" not in key}
+            keys = {**keys, **metrics, **pictures}
+        optional = OPTIONAL.get(asset, set())
+        for position, (key, meaning) in enumerate(keys.items()):
+            note = " (left out where undefined)" if key in optional else ""
+            lines.append(f"| {f'`{asset}`' if position == 0 else ''} | `{key}` | {meaning}{note} |")
+    return "\n".join([*lines, "", "`ROWS` is `test` or `next_day`, `MODEL` is `wide_deep`, `gbt` or `constant`."])
+
+
+if __name__ == "__main__":
+    print(markdown_table())  # noqa: T201
