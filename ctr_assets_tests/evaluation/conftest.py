@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 TINY = TrainingConfig(
-    hidden=[16], epochs=4, batch_size=256, learning_rate=1e-2, embedding_learning_rate=1e-2, device="cpu"
+    hidden=[16], epochs=8, patience=8, batch_size=256, learning_rate=1e-2, embedding_learning_rate=1e-2, device="cpu"
 )
 
 
@@ -78,7 +78,7 @@ def evaluated(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -
     store = Store(str(tmp_path_factory.mktemp("evaluated")))
     write_days(store, DAYS)
     for day in DAYS[1:]:
-        train_gbt(spark, store, day, window_of(day), GbtConfig(max_iter=2, max_depth=2), {})
+        train_gbt(spark, store, day, window_of(day), GbtConfig(max_iter=1, max_depth=2), {})
         train_wide_deep(store, day)
     return Evaluated(store, evaluate_day(store, DAYS[1], DAYS[2]))
 
