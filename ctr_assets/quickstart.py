@@ -6,6 +6,7 @@ Every step is a command that a person could type; this module types them and rea
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -65,12 +66,11 @@ def run_demo(rows: int, home: Path) -> None:
     _materialize(environment, home, TABLES, "--partition-range", f"{days[0]}...{days[-1]}")
     print(f"3. The GBT baseline of {days[-2]} and {days[-1]}, one run")
     _materialize(environment, home, ("gbt_baseline",), "--partition-range", f"{days[-2]}...{days[-1]}")
-    print(f"4. Wide & Deep of {days[-2]}, evaluated on the next day too; the first champion")
-    _materialize(environment, home, ("wide_deep_model", "evaluation_metrics"), "--partition", days[-2])
-    _materialize(environment, home, ("champion_model",))
-    print(f"5. Wide & Deep of {days[-1]}, which must beat the champion")
-    _materialize(environment, home, ("wide_deep_model", "evaluation_metrics"), "--partition", days[-1])
-    _materialize(environment, home, ("champion_model",))
+    for step, day, what in ((4, days[-2], "evaluated on the next day too"), (5, days[-1], "against the champion")):
+        print(f"{step}. Wide & Deep of {day}, {what}")
+        _materialize(environment, home, ("wide_deep_model", "evaluation_metrics"), "--partition", day)
+        config = {"ops": {"champion_model": {"config": {"candidate_day": day}}}}
+        _materialize(environment, home, ("champion_model",), "--config-json", json.dumps(config))
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         _print_assets(instance)
         for day in days[-2:]:
