@@ -13,7 +13,7 @@ export DAGSTER_HOME := $(HOME_DIR)/dagster
 export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev test lint validate clean
+.PHONY: help setup demo dev test lint validate images manifests clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,16 @@ lint: $(READY) ## Check format, lint and types
 validate: $(READY) ## Load the definitions as a code server would
 	$(BIN)/dagster definitions validate --workspace workspace.yaml
 	CTR_DEPLOYMENT=kubernetes $(BIN)/dagster definitions validate --workspace workspace.yaml
+
+images: ## Build the three images (REGISTRY=, TORCH_BUILD=cuda or cpu)
+	set -a; . docker/images.env; for image in code-server spark pytorch; do \
+	  docker build -f docker/$$image.Dockerfile \
+	    $$([ $$image = pytorch ] && echo --build-arg TORCH_BUILD=$(or $(TORCH_BUILD),cuda)) \
+	    -t $(if $(REGISTRY),$(REGISTRY)/)ctr-assets-$$image:$$TAG . || exit 1; \
+	done
+
+manifests: $(READY) ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
+	$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
 
 clean: ## Remove the virtual environment; data/ stays
 	rm -rf $(VENV)

@@ -23,8 +23,18 @@ def _laptop() -> dict[str, Any]:
 
 
 def _kubernetes() -> dict[str, Any]:
-    # Both engines run inside the run's own pod, as child processes that report through Pipes.
-    return {"places": _places(), "spark_launcher": ProcessLauncher(), "pytorch_launcher": ProcessLauncher()}
+    from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher, SparkLauncher
+
+    common: dict[str, Any] = {
+        "settings_file": dg.EnvVar("CTR_KUBERNETES_SETTINGS"),
+        "messages_url": dg.EnvVar("CTR_MESSAGES_URL"),
+        "kubeconfig": os.environ.get("CTR_KUBECONFIG"),
+    }
+    return {
+        "places": _places(),
+        "spark_launcher": SparkLauncher(**common),
+        "pytorch_launcher": PyTorchLauncher(**common),
+    }
 
 
 def _places() -> Places:
@@ -34,9 +44,23 @@ def _places() -> Places:
 DEPLOYMENTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {"laptop": _laptop, "kubernetes": _kubernetes}
 
 
+def deployment_sensors() -> list[dg.SensorDefinition]:
+    """Sensors that only the deployment of ``CTR_DEPLOYMENT`` needs."""
+    if deployment() != "kubernetes":
+        return []
+    from ctr_assets.defs.sweep import orphan_sweeper
+
+    return [orphan_sweeper]
+
+
 def deployment_resources() -> dict[str, Any]:
-    """The resources of the deployment that ``CTR_DEPLOYMENT`` names (default: laptop). Raises ValueError."""
+    """The resources of the deployment of ``CTR_DEPLOYMENT``."""
+    return DEPLOYMENTS[deployment()]()
+
+
+def deployment() -> str:
+    """The deployment that ``CTR_DEPLOYMENT`` names (default: laptop). Raises ValueError."""
     name = os.environ.get("CTR_DEPLOYMENT", "laptop")
     if name not in DEPLOYMENTS:
         raise ValueError(f"CTR_DEPLOYMENT is {name!r}, expected one of {', '.join(DEPLOYMENTS)}")
-    return DEPLOYMENTS[name]()
+    return name

@@ -5,6 +5,7 @@ from pydantic import Field
 
 from ctr_assets.defs.ingest import raw_impressions
 from ctr_assets.defs.jobs import launch_days
+from ctr_assets.defs.launchpad import JobConfig
 from ctr_assets.defs.partitions import daily, day_before, previous_day
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_schema
@@ -13,7 +14,7 @@ from ctr_assets.launch import JobLauncher
 from ctr_assets.tables import ENCODED_DESCRIPTIONS, ENCODED_SCHEMA, VOCABULARY_DESCRIPTIONS, VOCABULARY_SCHEMA
 
 
-class FeatureVocabularyConfig(dg.Config):
+class FeatureVocabularyConfig(JobConfig):
     """When a value earns an id."""
 
     min_counts: dict[str, int] = Field(
@@ -29,6 +30,7 @@ class FeatureVocabularyConfig(dg.Config):
     deps=[raw_impressions, dg.AssetDep("feature_vocabulary", partition_mapping=previous_day)],
     group_name="features",
     kinds=SPARK_KINDS,
+    pool="spark",
     owners=OWNERS,
     code_version="1",
     metadata=column_schema(VOCABULARY_SCHEMA, VOCABULARY_DESCRIPTIONS),
@@ -48,7 +50,7 @@ def feature_vocabulary(
         )
     first = min(context.partition_keys)
     return launch_days(
-        context, spark_launcher, places, previous_day=day_before(first), min_counts=dict(config.min_counts)
+        context, spark_launcher, places, config, previous_day=day_before(first), min_counts=dict(config.min_counts)
     )
 
 
@@ -58,12 +60,13 @@ def feature_vocabulary(
     deps=[raw_impressions, feature_vocabulary],
     group_name="features",
     kinds=SPARK_KINDS,
+    pool="spark",
     owners=OWNERS,
     code_version="1",
     metadata=column_schema(ENCODED_SCHEMA, ENCODED_DESCRIPTIONS),
 )
 def encoded_features(
-    context: dg.AssetExecutionContext, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
+    context: dg.AssetExecutionContext, config: JobConfig, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
 ) -> dg.MaterializeResult:
     """What both models read: label, split and one id column per feature, encoded with the day's own vocabulary."""
-    return launch_days(context, spark_launcher, places)
+    return launch_days(context, spark_launcher, places, config)

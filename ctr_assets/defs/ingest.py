@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from ctr_assets.defs.jobs import launch_days
+from ctr_assets.defs.launchpad import JobConfig
 from ctr_assets.defs.partitions import daily
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_schema
@@ -12,7 +13,7 @@ from ctr_assets.launch import JobLauncher
 from ctr_assets.tables import PROFILE_DESCRIPTIONS, PROFILE_SCHEMA, RAW_SCHEMA
 
 
-class RawImpressionsConfig(dg.Config):
+class RawImpressionsConfig(JobConfig):
     """When a delivery is too bad to be taken."""
 
     max_quarantined_share: float = Field(
@@ -25,6 +26,7 @@ class RawImpressionsConfig(dg.Config):
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name="ingest",
     kinds=SPARK_KINDS,
+    pool="spark",
     owners=OWNERS,
     code_version="1",
     metadata=column_schema(RAW_SCHEMA, RAW_COLUMNS),
@@ -44,6 +46,7 @@ def raw_impressions(
         context,
         spark_launcher,
         places,
+        config,
         landing_url=places.landing_url,
         max_quarantined_share=config.max_quarantined_share,
     )
@@ -55,12 +58,13 @@ def raw_impressions(
     deps=[raw_impressions],
     group_name="ingest",
     kinds=SPARK_KINDS,
+    pool="spark",
     owners=OWNERS,
     code_version="1",
     metadata=column_schema(PROFILE_SCHEMA, PROFILE_DESCRIPTIONS),
 )
 def impression_profile(
-    context: dg.AssetExecutionContext, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
+    context: dg.AssetExecutionContext, config: JobConfig, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
 ) -> dg.MaterializeResult:
     """Distinct values of each column that day, and how often the frequent ones occur and are clicked."""
-    return launch_days(context, spark_launcher, places)
+    return launch_days(context, spark_launcher, places, config)

@@ -5,11 +5,21 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 
-def launchpad_config(model: type[BaseModel], name: str) -> type[dg.Config]:
+class JobConfig(dg.Config):
+    """What every asset's launchpad offers."""
+
+    resources: dict[str, Any] = Field(
+        default={},
+        description="On a cluster: fields of the deployment's Spark or PyTorch settings to override for this run, such "
+        "as executors, executor_memory_gib, workers or gpus. A laptop ignores it",
+    )
+
+
+def launchpad_config(model: type[BaseModel], name: str) -> type[JobConfig]:
     """A Dagster config class whose fields are those of ``model``, each optional.
 
     A field that is left out keeps the model's own default, which may depend on its other fields (a preset).
@@ -20,12 +30,12 @@ def launchpad_config(model: type[BaseModel], name: str) -> type[dg.Config]:
         description = f"{info.description} (default: {default})"
         field = FieldInfo.merge_field_infos(info, default=None, description=description)
         fields[field_name] = (_dagster_type(info.annotation, f"{name}_{field_name}") | None, field)
-    return create_model(name, __base__=dg.Config, __doc__=model.__doc__, **fields)
+    return create_model(name, __base__=JobConfig, __doc__=model.__doc__, **fields)
 
 
 def chosen(config: dg.Config) -> dict[str, Any]:
-    """The fields that were set in the launchpad, as plain values."""
-    values = {name: getattr(config, name) for name in type(config).model_fields}
+    """The job's own fields that were set in the launchpad, as plain values."""
+    values = {name: getattr(config, name) for name in type(config).model_fields if name not in JobConfig.model_fields}
     return {name: v.value if isinstance(v, Enum) else v for name, v in values.items() if v is not None}
 
 

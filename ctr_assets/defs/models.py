@@ -5,7 +5,7 @@ from pydantic import Field
 
 from ctr_assets.defs.feature_tables import encoded_features
 from ctr_assets.defs.jobs import launch_each_day, launch_once
-from ctr_assets.defs.launchpad import chosen, launchpad_config
+from ctr_assets.defs.launchpad import JobConfig, chosen, launchpad_config
 from ctr_assets.defs.partitions import daily, day_after, trailing_window, trailing_window_and_next_day, window_of
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schema import OWNERS, PYTORCH_KINDS
@@ -24,6 +24,7 @@ _window_deps = [dg.AssetDep(encoded_features, partition_mapping=trailing_window)
     deps=_window_deps,
     group_name="models",
     kinds=PYTORCH_KINDS,
+    pool="gpu",
     owners=OWNERS,
     code_version="1",
 )
@@ -38,6 +39,7 @@ def wide_deep_model(
         context,
         pytorch_launcher,
         places,
+        config,
         window=window_of,
         training=chosen(config),
     )
@@ -49,6 +51,7 @@ def wide_deep_model(
     deps=_window_deps,
     group_name="models",
     kinds={"spark", "python"},
+    pool="spark",
     owners=OWNERS,
     code_version="1",
 )
@@ -59,7 +62,7 @@ def gbt_baseline(
     spark_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
     """Spark's gradient-boosted trees on the same window, split and fields: the bar that Wide & Deep must clear."""
-    return launch_each_day(context, spark_launcher, places, window=window_of, gbt=chosen(config))
+    return launch_each_day(context, spark_launcher, places, config, window=window_of, gbt=chosen(config))
 
 
 @dg.asset(
@@ -76,16 +79,19 @@ def gbt_baseline(
     code_version="1",
 )
 def evaluation_metrics(
-    context: dg.AssetExecutionContext, places: Places, pytorch_launcher: dg.ResourceParam[JobLauncher]
+    context: dg.AssetExecutionContext,
+    config: JobConfig,
+    places: Places,
+    pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
     """Both models and a constant click rate on the window's test rows, and on the next day's rows where there are any.
 
     Every scored row is kept in the table `scored_impressions`, so that each figure can be computed again.
     """
-    return launch_each_day(context, pytorch_launcher, places, window=window_of, next_day=day_after)
+    return launch_each_day(context, pytorch_launcher, places, config, window=window_of, next_day=day_after)
 
 
-class ChampionConfig(dg.Config):
+class ChampionConfig(JobConfig):
     """Which model is put up for promotion."""
 
     candidate_day: str | None = Field(
@@ -101,7 +107,9 @@ def champion_model(
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
     """The promoted model: replaced only by one with a lower logloss on the same rows that also beats the baselines."""
-    return launch_once(context, pytorch_launcher, places, day=config.candidate_day or _newest_evaluated_day(context))
+    return launch_once(
+        context, pytorch_launcher, places, config, day=config.candidate_day or _newest_evaluated_day(context)
+    )
 
 
 def _newest_evaluated_day(context: dg.AssetExecutionContext) -> str:

@@ -17,3 +17,6 @@ SPARK_JOBS: Final = (
 
 PYTORCH_JOBS: Final = ("wide_deep_model", "evaluation_metrics", "champion_model")
 """Jobs whose ``run`` takes ``(params, report)``."""
+
+DISTRIBUTED_JOBS: Final = ("wide_deep_model",)
+"""PyTorch jobs that share their work among ranks; of any other, several ranks would each do and commit all of it."""

@@ -9,7 +9,14 @@ import time
 from importlib import import_module
 from typing import Any
 
-from dagster_pipes import PipesContext, PipesEnvVarParamsLoader, open_dagster_pipes
+from dagster_pipes import (
+    PipesContext,
+    PipesDefaultMessageWriter,
+    PipesEnvVarParamsLoader,
+    PipesGCSMessageWriter,
+    PipesMessageWriter,
+    open_dagster_pipes,
+)
 
 from ctr_assets.jobs import PYTORCH_JOBS, SPARK_JOBS
 from ctr_assets.jobs.report import PipesReport, Report, SilentReport, TerminalReport
@@ -22,6 +29,8 @@ def run_job(name: str, params_json: str, report: Report) -> None:
     if name in SPARK_JOBS:
         from pyspark.sql import SparkSession
 
+        # The workers must be this very interpreter: on a cluster it is the same path of the same image.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         module.run(params, report, SparkSession.builder.appName(name).getOrCreate())
     else:
         module.run(params, report)
@@ -48,11 +57,20 @@ def main(argv: list[str] | None = None) -> int:
     if int(os.environ.get("RANK", "0")) != 0:
         run_job(args.name, args.params, SilentReport())
     elif PipesEnvVarParamsLoader().is_dagster_pipes_process():
-        with open_dagster_pipes() as pipes:
+        with open_dagster_pipes(message_writer=message_writer()) as pipes:
             run_job_reporting(args.name, args.params, pipes)
     else:
         run_job(args.name, args.params, TerminalReport())
     return 0
+
+
+def message_writer() -> PipesMessageWriter[Any]:
+    """Messages go to the file or, on a cluster, to the bucket that the launcher named."""
+    if "bucket" not in PipesEnvVarParamsLoader().load_messages_params():
+        return PipesDefaultMessageWriter()
+    from google.cloud.storage import Client
+
+    return PipesGCSMessageWriter(Client(), interval=1.0)
 
 
 def die_with_launcher(poll_seconds: float = 1.0) -> None:

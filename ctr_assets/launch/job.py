@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass(frozen=True)
 class JobDescription:
-    """One job. ``partitions`` are the partitions it must commit and report, ``("",)`` for an unpartitioned asset."""
+    """One job.
+
+    ``partitions`` are the partitions it must commit and report, ``("",)`` for an unpartitioned asset. ``resources``
+    overrides fields of the deployment's settings of the engine (executors, memory, GPUs); a laptop ignores it.
+    """
 
     name: str
     params: Mapping[str, Any]
     partitions: tuple[str, ...]
+    resources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def arguments(self) -> list[str]:

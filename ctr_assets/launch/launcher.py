@@ -28,7 +28,7 @@ class JobLauncher(dg.ConfigurableResource, ABC):
         Raises :class:`JobFailedError` unless the engine ended well AND the job closed its report AND every expected
         partition was reported: an exit code alone proves nothing.
         """
-        with self.open_session(context) as session:
+        with self.open_session(context, job) as session:
             failure = self.execute(context, job, session)
         messages = session.get_custom_messages()
         told = [message["failed"] for message in messages if "failed" in message]
@@ -46,7 +46,7 @@ class JobLauncher(dg.ConfigurableResource, ABC):
             context.add_asset_metadata(_metadata(reported[partition]), partition_key=partition or None)
 
     @contextmanager
-    def open_session(self, context: dg.AssetExecutionContext) -> Iterator[PipesSession]:
+    def open_session(self, context: dg.AssetExecutionContext, job: JobDescription) -> Iterator[PipesSession]:
         """The Pipes session that the job reports to; by default through temporary files of this machine."""
         with ExitStack() as stack:
             with warnings.catch_warnings():

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster._core.pipes.context import PipesSession
 from pydantic import Field
 
+from ctr_assets.jobs import DISTRIBUTED_JOBS
 from ctr_assets.launch.job import JobDescription
 from ctr_assets.launch.launcher import JobLauncher
 
@@ -45,8 +46,7 @@ class ProcessLauncher(JobLauncher):
 
     def command(self, job: JobDescription) -> list[str]:
         """The command line of the job."""
-        # Only training shares its work out among ranks.
-        if self.processes == 1 or job.name != "wide_deep_model":
+        if self.processes == 1 or job.name not in DISTRIBUTED_JOBS:
             return [sys.executable, "-m", "ctr_assets.jobs", *job.arguments]
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.processes}"]
         return [*torchrun, "-m", "ctr_assets.jobs", *job.arguments]

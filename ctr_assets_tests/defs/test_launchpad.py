@@ -1,6 +1,6 @@
 """The launchpad shows the jobs' own configuration, bounds included, and passes on only what was set."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 import pytest
@@ -26,12 +26,8 @@ def test_nothing_set_passes_nothing_on():
 
 
 def test_what_is_set_is_passed_on_as_plain_values():
-    assert chosen(Config(preset="large", steps=5, rates=[0.5], cap=7)) == {
-        "preset": "large",
-        "steps": 5,
-        "rates": [0.5],
-        "cap": 7,
-    }
+    values: dict[str, Any] = {"preset": "large", "steps": 5, "rates": [0.5], "cap": 7}
+    assert chosen(Config(**values)) == values
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"cap": 0}, {"preset": "huge"}])
@@ -64,6 +60,7 @@ def test_every_field_is_described(config):
     assert all(info.description for info in config.model_fields.values())
 
 
-def test_the_fields_are_those_of_training():
-    assert set(WideDeepConfig.model_fields) == set(TrainingConfig.model_fields)
-    assert TrainingConfig(**chosen(WideDeepConfig(preset="original", epochs=2))).epochs == 2
+def test_the_fields_are_those_of_training_and_resources():
+    assert set(WideDeepConfig.model_fields) == {*TrainingConfig.model_fields, "resources"}
+    values: dict[str, Any] = {"preset": "original", "epochs": 2}
+    assert TrainingConfig(**chosen(WideDeepConfig(**values))).epochs == 2

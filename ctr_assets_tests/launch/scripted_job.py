@@ -5,24 +5,30 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 from dagster_pipes import open_dagster_pipes
 
-from ctr_assets.jobs.__main__ import die_with_launcher
+from ctr_assets.jobs.__main__ import die_with_launcher, message_writer
 
 
 def main() -> None:
     params = json.loads(sys.argv[-1])
     die_with_launcher(poll_seconds=0.1)
+    if "runs_file" in params:
+        with Path(params["runs_file"]).open("a") as file:
+            file.write(f"{os.getpid()}\n")
     if params.get("crash_before_opening"):
         sys.exit(3)
-    pipes = open_dagster_pipes()
+    pipes = open_dagster_pipes(message_writer=message_writer())
     for partition in params["reports"]:
         pipes.log.info(f"working on {partition}")
         pipes.report_custom_message({"partition": partition, "metadata": {"rows": len(partition), "name": partition}})
-    if params.get("pid_file"):
-        with open(params["pid_file"], "w") as file:
-            file.write(str(os.getpid()))
+        sys.stdout.write(f"output of {partition}\n")
+        sys.stdout.flush()
+    wait_for = params.get("wait_for_file")
+    while wait_for and not Path(wait_for).exists():
+        time.sleep(0.05)
     if params.get("fails"):
         pipes.report_custom_message({"failed": params["fails"]})
         pipes.close()

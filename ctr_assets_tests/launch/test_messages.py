@@ -35,7 +35,7 @@ def test_a_line_written_in_pieces_is_handed_over_once_and_whole():
 
 def test_a_message_that_is_no_json_is_an_error():
     with (
-        pytest.raises(dg.Failure, match="could not be read"),
+        pytest.raises(dg.Failure, match="messages of the job could not be read"),
         WholeLineMessageReader().read_messages(Recorder()) as params,
         open(params["path"], "a") as file,
     ):

@@ -1,0 +1,196 @@
+"""The API server as the launchers use it: one client for any custom resource, patient with a server that is away.
+
+Holds no state of a run. Follows by asking, never by watching: a silent watch is not a live one (a server that stops
+leaves it open for a minute), a resource version expires, and one GET in two seconds for each running job is nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import urllib3
+from kubernetes import client as kubernetes
+from kubernetes.client.exceptions import ApiException
+
+from ctr_assets.launch.kubernetes.kinds import Kind
+
+T = TypeVar("T")
+
+RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
+REQUEST_TIMEOUT_SECONDS: Final = 15.0
+
+
+class DeletionTimeoutError(TimeoutError):
+    """A deleted resource is still there: its pods do not end."""
+
+
+@dataclass(frozen=True)
+class ResourceClient:
+    """Create, read and delete one kind of custom resource in one namespace.
+
+    Every call is repeated with jittered, growing pauses while the server is away, overloaded or restarting, for at most
+    ``patience_seconds``; a refusal (403, 404, 409, 422) is final at once.
+    """
+
+    api: kubernetes.ApiClient
+    namespace: str
+    kind: Kind
+    patience_seconds: float = 300.0
+    on_retry: Callable[[str], None] = field(default=lambda _: None)
+
+    def create(self, manifest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+        """Create, or find what already has that name: the resource, and whether this call created it.
+
+        A namesake that is being deleted is waited for. Raises ApiException on any other refusal.
+        """
+        name = manifest["metadata"]["name"]
+        deadline = time.monotonic() + self.patience_seconds
+        while True:
+            try:
+                return self._patiently(lambda: self._custom().create_namespaced_custom_object(
+                    *self._place(), body=manifest, field_validation="Strict", **_TIMEOUT)), True  # fmt: skip
+            except ApiException as e:
+                if e.status != 409 or time.monotonic() > deadline:
+                    raise
+            existing = self.get(name)
+            if existing is not None and "deletionTimestamp" not in existing["metadata"]:
+                return existing, False
+            time.sleep(0.5)
+
+    def get(self, name: str) -> dict[str, Any] | None:
+        """The resource as it is now, None when there is none."""
+        return self._unless_missing(
+            lambda: self._custom().get_namespaced_custom_object(*self._place(), name, **_TIMEOUT)
+        )
+
+    def find(self, selector: str) -> list[dict[str, Any]]:
+        """All resources with the labels that ``selector`` asks for."""
+        found = self._patiently(
+            lambda: self._custom().list_namespaced_custom_object(*self._place(), label_selector=selector, **_TIMEOUT)
+        )
+        return list(found["items"])
+
+    def delete(self, name: str, uid: str, timeout_seconds: float = 90.0) -> None:
+        """Delete in the foreground and wait until it and its pods are gone; no error when they already are.
+
+        A namesake with another uid is left alone. Raises :class:`DeletionTimeoutError`.
+        """
+        options = kubernetes.V1DeleteOptions(
+            propagation_policy="Foreground", preconditions=kubernetes.V1Preconditions(uid=uid)
+        )
+        try:
+            self._unless_missing(
+                lambda: self._custom().delete_namespaced_custom_object(*self._place(), name, body=options, **_TIMEOUT)
+            )
+        except ApiException as e:
+            if e.status != 409:  # another uid has the name: ours is gone
+                raise
+        deadline = time.monotonic() + timeout_seconds
+        while (found := self.get(name)) is not None and found["metadata"]["uid"] == uid:
+            if time.monotonic() > deadline:
+                raise DeletionTimeoutError(
+                    f"{self.kind.kind} {self.namespace}/{name} is still there {timeout_seconds:.0f} s after its "
+                    "deletion: its pods do not end; look at them with kubectl get pods"
+                )
+            time.sleep(0.2)
+
+    def pods(self, name: str) -> list[kubernetes.V1Pod]:
+        """Every pod of a resource that is there now."""
+        selector = f"{self.kind.pod_label}={name}"
+        core = kubernetes.CoreV1Api(self.api)
+        return list(
+            self._patiently(lambda: core.list_namespaced_pod(self.namespace, label_selector=selector, **_TIMEOUT)).items
+        )
+
+    def main_pod(self, name: str) -> kubernetes.V1Pod | None:
+        """The driver or master pod, None while (or once) there is none."""
+        wanted = self.kind.main_pod.items()
+        return next((pod for pod in self.pods(name) if wanted <= (pod.metadata.labels or {}).items()), None)
+
+    def events(self, object_name: str) -> list[str]:
+        """What the cluster says of an object, oldest first: ``reason: message``."""
+        core = kubernetes.CoreV1Api(self.api)
+        found = self._patiently(
+            lambda: core.list_namespaced_event(
+                self.namespace, field_selector=f"involvedObject.name={object_name}", **_TIMEOUT
+            )
+        ).items
+        return [f"{event.reason}: {event.message}" for event in found]
+
+    def log(
+        self, pod: str, *, since: str | None = None, follow: bool = False, tail: int | None = None
+    ) -> Iterator[str]:
+        """Lines of a pod's main container, each with its nanosecond time stamp in front; none when it has no log yet.
+
+        The official method has no ``sinceTime`` and returns ``str(bytes)``, so this asks the path itself.
+        """
+        query: list[tuple[str, Any]] = [("container", self.kind.container), ("timestamps", True)]
+        query += [("sinceTime", since)] if since else []
+        query += [("follow", True)] if follow else []
+        query += [("tailLines", tail)] if tail is not None else []
+        try:
+            response = self.api.call_api(
+                f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
+                "GET",
+                query_params=query,
+                header_params={"Accept": "*/*"},
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _return_http_data_only=True,
+                _request_timeout=REQUEST_TIMEOUT_SECONDS if not follow else (REQUEST_TIMEOUT_SECONDS, None),
+            )
+        except ApiException as e:
+            if e.status in (400, 404):  # the container has not started, or the pod is gone
+                return
+            raise
+        try:
+            yield from _lines(response)
+        finally:
+            response.close()
+
+    def _unless_missing(self, call: Callable[[], T]) -> T | None:
+        try:
+            return self._patiently(call)
+        except ApiException as e:
+            if e.status == 404:
+                return None
+            raise
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        deadline = time.monotonic() + self.patience_seconds
+        pause = 0.25
+        while True:
+            try:
+                return call()
+            except (ApiException, urllib3.exceptions.HTTPError) as e:
+                refused = isinstance(e, ApiException) and e.status not in RETRIED_STATUSES
+                if refused or time.monotonic() + pause > deadline:
+                    raise
+                self.on_retry(f"the API server does not answer ({_brief(e)}); asking again")
+            time.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(pause * 2, 5.0)
+
+    def _custom(self) -> kubernetes.CustomObjectsApi:
+        return kubernetes.CustomObjectsApi(self.api)
+
+    def _place(self) -> tuple[str, str, str, str]:
+        return self.kind.group, self.kind.version, self.namespace, self.kind.plural
+
+
+_TIMEOUT: Final[dict[str, Any]] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
+
+
+def _lines(response: Any) -> Iterator[str]:
+    """Whole lines of a streamed body; the last one may lack its newline."""
+    partial = b""
+    for chunk in response.stream(amt=None, decode_content=False):
+        *lines, partial = (partial + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in lines)
+    if partial:
+        yield partial.decode(errors="replace")
+
+
+def _brief(error: Exception) -> str:
+    return f"HTTP {error.status}" if isinstance(error, ApiException) else type(error).__name__

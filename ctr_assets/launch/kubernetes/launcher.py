@@ -1,0 +1,224 @@
+"""A job as a custom resource: create or adopt, record, follow, explain, and on the way out cancel or detach."""
+
+import sys
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster import DagsterRunStatus, PipesEnvContextInjector, open_pipes_session
+from dagster._core.pipes.context import PipesSession
+from pydantic import Field
+
+from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles, record
+from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, Kind
+from ctr_assets.launch.kubernetes.names import is_same_owner, labels, resource_name
+from ctr_assets.launch.kubernetes.settings import KubernetesSettings, override, read_settings
+from ctr_assets.launch.launcher import JobLauncher
+
+if TYPE_CHECKING:
+    from ctr_assets.launch.kubernetes.client import ResourceClient
+    from ctr_assets.launch.kubernetes.sweeper import Orphan
+
+
+class KubernetesLauncher(JobLauncher):
+    """Launches jobs as custom resources of one kind. What differs between the kinds is :meth:`manifest`."""
+
+    messages_url: str = Field(description="gs://bucket/prefix under which jobs report")
+    settings_file: str = Field(description="YAML file with the parts cluster, spark and pytorch (KubernetesSettings)")
+    kubeconfig: str | None = Field(default=None, description="kubeconfig file; the pod's own service account if unset")
+    code_location: str = Field(default="ctr_assets", description="Label that tells two code locations apart")
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """The kind of resource that this launcher creates."""
+
+    @abstractmethod
+    def manifest(
+        self, job: JobDescription, name: str, labels: Mapping[str, str], environment: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The resource to create."""
+
+    @property
+    def settings(self) -> KubernetesSettings:
+        """The deployment's settings as they are now in the file."""
+        return read_settings(self.settings_file)
+
+    def client(self, log: Any = None) -> "ResourceClient":
+        """A client of the cluster. Holds no state of a run."""
+        # Here and below, not at the top: the code server imports this module and never talks to a cluster.
+        from kubernetes import client as kubernetes
+        from kubernetes import config as kubernetes_config
+
+        from ctr_assets.launch.kubernetes.client import ResourceClient
+
+        configuration = kubernetes.Configuration()
+        if self.kubeconfig:
+            kubernetes_config.load_kube_config(self.kubeconfig, client_configuration=configuration)
+        else:
+            kubernetes_config.load_incluster_config(client_configuration=configuration)
+        # The client's own retries know no jitter and hide what happens: ResourceClient has its own.
+        configuration.retries = False
+        api = kubernetes.ApiClient(configuration)
+        on_retry = log.warning if log is not None else lambda _: None
+        return ResourceClient(api, self.settings.cluster.namespace, self.kind, on_retry=on_retry)
+
+    def sweep(self, instance: dg.DagsterInstance, now: float | None = None) -> "Iterator[Orphan]":
+        """Delete resources of this code location whose runs are over, and what they reported; yields each."""
+        from google.cloud.storage import Client
+
+        from ctr_assets.launch.kubernetes.messages import remove_messages
+        from ctr_assets.launch.kubernetes.sweeper import find_orphans
+
+        client = self.client()
+        for orphan in find_orphans(client, instance, self.code_location, now):
+            client.delete(orphan.name, orphan.uid)
+            remove_messages(Client(), *self._message_place(orphan.name))
+            yield orphan
+
+    def _message_place(self, name: str) -> tuple[str, str]:
+        """Bucket and key prefix of the messages of a resource."""
+        bucket, _, prefix = self.messages_url.removeprefix("gs://").partition("/")
+        return bucket, "/".join(part for part in (prefix.strip("/"), name) if part)
+
+    @contextmanager
+    def open_session(self, context: dg.AssetExecutionContext, job: JobDescription) -> Iterator[PipesSession]:
+        """The session of the attempt that is to be launched or adopted; its name is the end of the message prefix."""
+        from google.cloud.storage import Client
+
+        from ctr_assets.launch.kubernetes.messages import GCSPrefixMessageReader, remove_messages
+
+        attempt = self._attempt(context, job)
+        name = resource_name(_root_run_id(context.run), _step(context), job.partitions, attempt)
+        bucket, key_prefix = self._message_place(name)
+        gcs = Client()
+        with ExitStack() as stack:
+            reader = GCSPrefixMessageReader(gcs, bucket, key_prefix)
+            session = stack.enter_context(open_pipes_session(context, PipesEnvContextInjector(), reader))
+            yield session
+        # Only after the session took everything in, and only when nobody will read it again.
+        if self._is_over(context, name):
+            remove_messages(gcs, bucket, key_prefix)
+
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+        """Create or adopt the resource, follow it to its end, and leave nothing running unless the run detaches."""
+        from kubernetes.client.exceptions import ApiException
+
+        from ctr_assets.launch.kubernetes.follow import explain_refusal, follow
+        from ctr_assets.launch.kubernetes.logs import LogFollower
+
+        prefix = str(session.message_reader_params["key_prefix"])
+        name, attempt = prefix.rsplit("/", 1)[-1], self._attempt(context, job)
+        client = self.client(context.log)
+        own = labels(
+            _root_run_id(context.run), context.job_name, _step(context), job.partitions, self.code_location, attempt
+        )
+        manifest = self.manifest(job, name, own, session.get_bootstrap_env_vars())
+        try:
+            resource, created = client.create(manifest)
+        except ApiException as e:
+            return explain_refusal(client, name, e)
+        found = resource["metadata"]
+        if not created and not is_same_owner(found.get("labels") or {}, own):
+            return f"{self.kind.kind} {client.namespace}/{name} belongs to another run: {found.get('labels')}"
+        handle = LaunchHandle(
+            kind=self.kind.kind,
+            namespace=client.namespace,
+            name=name,
+            uid=found["uid"],
+            step=_job_key(context, job),
+            attempt=attempt,
+            message_prefix=prefix,
+        )
+        record(context, handle, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
+        logs = LogFollower(client, name, sys.stdout.write)
+        logs.start()
+        try:
+            ending = follow(client, name, handle.uid, self.settings.cluster.pending_limit_seconds)
+            logs.stop()
+            if ending.failure is None:
+                return None
+        except BaseException:
+            # A cancelled run takes its job with it; a worker that only lost its pod leaves it for the run's retry.
+            if _is_cancelled(context):
+                client.delete(name, handle.uid)
+                record(context, handle.ended(), f"Deleted {self.kind.kind} {name}: the run was cancelled")
+            raise
+        record(context, handle.ended(), f"{self.kind.kind} {name} failed; the next attempt gets a fresh one")
+        # Its other ranks or executors may run on, and cost, whatever the clean-up policy says.
+        client.delete(name, handle.uid)
+        return ending.failure
+
+    def _attempt(self, context: dg.AssetExecutionContext, job: JobDescription) -> int:
+        """Number of the attempt to launch or adopt: one more than those that ended badly, here or in a retried run."""
+        key = _job_key(context, job)
+        before = [handle for handle in handles(context.instance, context.run) if handle.step == key]
+        ended = {handle.attempt for handle in before if handle.outcome == "failed"}
+        launched = {handle.attempt: handle for handle in before}
+        attempt = max(ended, default=-1) + 1
+        if attempt in launched and self._is_lost(launched[attempt]):
+            return attempt + 1
+        return attempt
+
+    def _is_lost(self, handle: LaunchHandle) -> bool:
+        """Whether a recorded resource is not there any more: it was deleted while nobody followed it."""
+        resource = self.client().get(handle.name)
+        return resource is None or resource["metadata"]["uid"] != handle.uid
+
+    def _is_over(self, context: dg.AssetExecutionContext, name: str) -> bool:
+        return any(h.name == name and h.outcome == "failed" for h in handles(context.instance, context.run))
+
+
+class SparkLauncher(KubernetesLauncher):
+    """Spark jobs as SparkApplications."""
+
+    @property
+    def kind(self) -> Kind:
+        return SPARK_APPLICATION
+
+    def manifest(
+        self, job: JobDescription, name: str, labels: Mapping[str, str], environment: Mapping[str, str]
+    ) -> dict[str, Any]:
+        from ctr_assets.launch.kubernetes.spark_application import spark_application
+
+        settings = self.settings
+        spark = override(settings.spark, job.resources)
+        return spark_application(job, name, labels, environment, settings.cluster, spark)
+
+
+class PyTorchLauncher(KubernetesLauncher):
+    """PyTorch jobs as PyTorchJobs."""
+
+    @property
+    def kind(self) -> Kind:
+        return PYTORCH_JOB
+
+    def manifest(
+        self, job: JobDescription, name: str, labels: Mapping[str, str], environment: Mapping[str, str]
+    ) -> dict[str, Any]:
+        from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
+
+        settings = self.settings
+        torch = override(settings.pytorch, job.resources)
+        return pytorch_job(job, name, labels, environment, settings.cluster, torch)
+
+
+def _root_run_id(run: dg.DagsterRun) -> str:
+    return run.root_run_id or run.run_id
+
+
+def _step(context: dg.AssetExecutionContext) -> str:
+    return context.asset_key.path[-1]
+
+
+def _job_key(context: dg.AssetExecutionContext, job: JobDescription) -> str:
+    """What distinguishes the jobs of a run: a step may launch one job a partition."""
+    return f"{_step(context)} {' '.join(job.partitions)}".strip()
+
+
+def _is_cancelled(context: dg.AssetExecutionContext) -> bool:
+    run = context.instance.get_run_by_id(context.run_id)
+    return run is not None and run.status in (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED)

@@ -1,0 +1,1 @@
+"""A Kubernetes API server and its two operators as test doubles: real HTTP, real processes, no cluster."""

@@ -1,0 +1,81 @@
+"""POST of a new object: every check of the body and of the namespace, in the server's order, then the store."""
+
+import random
+import uuid
+from dataclasses import dataclass, field
+
+from ctr_assets_tests.kubernetes import admission
+from ctr_assets_tests.kubernetes.answers import Answer
+from ctr_assets_tests.kubernetes.errors import (
+    ApiError,
+    cause,
+    namespace_not_found,
+    not_in_the_namespace,
+    unsupported_media_type,
+)
+from ctr_assets_tests.kubernetes.faults import Faults
+from ctr_assets_tests.kubernetes.paths import ApiPath, Request
+from ctr_assets_tests.kubernetes.resources import PODS, Resource
+from ctr_assets_tests.kubernetes.storage import Store
+from ctr_assets_tests.kubernetes.webhooks import ask_webhooks
+
+BODY_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+NAME_CHARACTERS = "bcdfghjklmnpqrstvwxz2456789"
+OF_THE_SERVER = ("creationTimestamp", "deletionTimestamp", "generation", "managedFields", "selfLink")
+
+
+@dataclass
+class Namespace:
+    """`quotas`: the name of a quota of 0, by plural."""
+
+    is_terminating: bool = False
+    quotas: dict[str, str] = field(default_factory=dict)
+
+
+class Creator:
+    """With no `namespaces` every namespace exists."""
+
+    def __init__(self, store: Store, faults: Faults) -> None:
+        self.store, self.faults = store, faults
+        self.namespaces: dict[str, Namespace] = {}
+
+    def create(self, resource: Resource, path: ApiPath, request: Request) -> Answer:
+        if path.name:
+            message = "the server does not allow this method on the requested resource"
+            raise ApiError(405, message, "MethodNotAllowed", {})
+        if request.content_type != "application/json":
+            raise unsupported_media_type(BODY_TYPES)
+        obj = request.json()
+        admission.check_body(resource, obj, path.namespace, None)
+        metadata = obj["metadata"]
+        if self.namespaces and path.namespace not in self.namespaces:
+            raise namespace_not_found(path.namespace)
+        warnings = admission.decode(resource, obj, request.query.get("fieldValidation", "Warn"))
+        if metadata.get("resourceVersion"):
+            raise admission.no_version_on_create()
+        if "name" not in metadata and "generateName" in metadata:
+            metadata["name"] = metadata["generateName"] + "".join(random.choices(NAME_CHARACTERS, k=5))
+        metadata["uid"] = str(uuid.uuid4())
+        for of_the_server in OF_THE_SERVER:
+            metadata.pop(of_the_server, None)
+        if resource.has_status:
+            obj.pop("status", None)
+        warnings += admission.set_defaults(resource, obj)
+        admission.validate(resource, obj)
+        self._admit(resource, path, metadata["name"])
+        self.faults.raise_denial(path)
+        ask_webhooks(resource, obj)
+        dry_run = "dryRun" in request.query
+        return Answer(201, json=self.store.create(resource, obj, dry_run), warnings=warnings)
+
+    def _admit(self, resource: Resource, path: ApiPath, name: str) -> None:
+        namespace = self.namespaces.get(path.namespace, Namespace())
+        if namespace.is_terminating:
+            why = f"unable to create new content in namespace {path.namespace} because it is being terminated"
+            text = f"namespace {path.namespace} is being terminated"
+            found = [cause("metadata.namespace", "NamespaceTerminating", text)]
+            raise not_in_the_namespace(resource, name, why, found)
+        if quota := namespace.quotas.get(resource.plural):
+            counted = resource.plural if resource == PODS else f"count/{resource.qualified_plural}"
+            figures = ", ".join(f"{word}: {counted}={i}" for word, i in (("requested", 1), ("used", 0), ("limited", 0)))
+            raise not_in_the_namespace(resource, name, f"exceeded quota: {quota}, {figures}")

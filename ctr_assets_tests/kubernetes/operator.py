@@ -1,0 +1,135 @@
+"""`ScriptedOperator`: both operators and the node of the fake cluster, playing a scenario per resource."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from ctr_assets_tests.kubernetes.kubelet import Kubelet
+from ctr_assets_tests.kubernetes.reconciling import GoneError, Played
+from ctr_assets_tests.kubernetes.recordings import find_recordings
+from ctr_assets_tests.kubernetes.replay import replay
+from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
+from ctr_assets_tests.kubernetes.scenarios import Scenario, named_scenario
+from ctr_assets_tests.kubernetes.server import FakeApiServer
+from ctr_assets_tests.kubernetes.spark_operator import COMPONENT as SPARK_COMPONENT
+from ctr_assets_tests.kubernetes.spark_operator import SparkApplicationPlay
+from ctr_assets_tests.kubernetes.storage import Change
+from ctr_assets_tests.kubernetes.training_operator import COMPONENT as TRAINING_COMPONENT
+from ctr_assets_tests.kubernetes.training_operator import PyTorchJobPlay
+
+# The recorded 4-13 s of a submission become 0.2-0.7 s.
+SPEED = 20.0
+
+ChooseScenario = Callable[[Json], str | Scenario]
+
+
+class ScriptedOperator:
+    """A context manager. `scenario` says what happens to each new custom resource: a name, or a function of it.
+
+    At its exit everything that it started is killed and joined, and an error in its threads is raised.
+    """
+
+    def __init__(
+        self,
+        server: FakeApiServer,
+        run_processes: bool = True,
+        speed: float = SPEED,
+        scenario: str | Scenario | ChooseScenario = "run",
+        recordings: Path | None = None,
+    ) -> None:
+        """`run_processes=False` puts a script that succeeds in the place of every process."""
+        self.server, self.run_processes, self.speed = server, run_processes, speed
+        self.scenario = scenario
+        self.kubelet = Kubelet(server, speed)
+        self._recordings = recordings
+        self._played: dict[str, Played] = {}
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+        self._is_stopped = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="scripted-operator")
+
+    def __enter__(self) -> Self:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_stopped.set()
+        with self.server.store.changed:
+            self.server.store.changed.notify_all()
+        self._watcher.join()
+        for played in self._played.values():
+            played.is_gone.set()
+        self.kubelet.close()
+        for thread in self._threads:
+            thread.join()
+        if self._errors:
+            raise RuntimeError(f"the scripted operator failed {len(self._errors)} times") from self._errors[0]
+
+    def has_failed(self) -> bool:
+        """Whether an error waits to be raised at the exit."""
+        return bool(self._errors)
+
+    def _watch(self) -> None:
+        cursor = 0
+        while not self._is_stopped.is_set():
+            with self.server.store.changed:
+                pending = self.server.store.changes_after(cursor)
+                if not pending:
+                    self.server.store.changed.wait(0.5)
+                    continue
+            for change in pending:
+                cursor = change.version
+                try:
+                    self._look_at(change)
+                except Exception as e:
+                    self._fail(e)
+
+    def _look_at(self, change: Change) -> None:
+        uid = change.object["metadata"]["uid"]
+        is_gone = change.type == "DELETED"
+        if change.resource == PODS:
+            self.kubelet.look_at(change.object, is_gone)
+        elif change.resource in (SPARK_APPLICATIONS, PYTORCH_JOBS, JOBS):
+            if is_gone or "deletionTimestamp" in change.object["metadata"]:
+                if uid in self._played:
+                    self._played[uid].is_gone.set()
+            elif uid not in self._played and change.type == "ADDED":
+                self._begin(change.resource, change.object)
+
+    def _begin(self, resource: Resource, obj: Json) -> None:
+        chosen = self.scenario(obj) if callable(self.scenario) else self.scenario
+        scenario = named_scenario(chosen) if isinstance(chosen, str) else chosen
+        if resource == JOBS and scenario.transcript is None:
+            return  # there is no job controller: a Job is only ever a replay
+        if not self.run_processes and scenario.starts_process:
+            # What waits for an accident must live to see it.
+            seconds = None if scenario.interruption else 0.1
+            scenario = Scenario(**{**vars(scenario), "starts_process": False, "seconds": seconds})
+        component = SPARK_COMPONENT if resource == SPARK_APPLICATIONS else TRAINING_COMPONENT
+        played = Played(self.server, self.kubelet, resource, obj, scenario, component, self.speed)
+        self._played[played.uid] = played
+        self._threads.append(threading.Thread(target=self._play, args=(played,), name=f"play-{played.name}"))
+        self._threads[-1].start()
+
+    def _play(self, played: Played) -> None:
+        try:
+            if played.scenario.transcript is not None:
+                recordings = self._recordings or find_recordings()
+                if recordings is None:
+                    raise FileNotFoundError("no recordings to replay: set CTR_K8S_RECORDINGS")
+                replay(played, recordings / "transcripts", played.scenario.transcript)
+            elif played.resource == SPARK_APPLICATIONS:
+                SparkApplicationPlay(played).play()
+            else:
+                PyTorchJobPlay(played).play()
+        except GoneError:
+            return
+        except Exception as e:
+            self._fail(e)
+
+    def _fail(self, error: Exception) -> None:
+        """Kept for the exit of the context, where a test sees it."""
+        self._errors.append(error)
+        with self.server.store.changed:
+            self.server.store.changed.notify_all()

@@ -1,0 +1,147 @@
+"""What both operators have in common: one custom resource that they play, its status and its pods."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ctr_assets_tests.kubernetes import pod_states
+from ctr_assets_tests.kubernetes.errors import ApiError
+from ctr_assets_tests.kubernetes.garbage import DeleteOptions
+from ctr_assets_tests.kubernetes.kubelet import Kubelet
+from ctr_assets_tests.kubernetes.resources import PODS, Json, Resource
+from ctr_assets_tests.kubernetes.scenarios import Interruption, Scenario
+from ctr_assets_tests.kubernetes.server import FakeApiServer
+from ctr_assets_tests.kubernetes.workloads import ScriptedWorkload, Workload
+
+
+class GoneError(Exception):
+    """The custom resource is deleted, or being deleted: its operator leaves it alone."""
+
+
+@dataclass
+class Played:
+    """One custom resource (one uid) in play."""
+
+    server: FakeApiServer
+    kubelet: Kubelet
+    resource: Resource
+    object: Json
+    scenario: Scenario
+    component: str
+    speed: float
+    is_gone: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def name(self) -> str:
+        return str(self.object["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.object["metadata"]["namespace"])
+
+    @property
+    def uid(self) -> str:
+        return str(self.object["metadata"]["uid"])
+
+    @property
+    def spec(self) -> Json:
+        spec: Json = self.object["spec"]
+        return spec
+
+    def pause(self, recorded_seconds: float) -> None:
+        """Wait as long as the recording did, divided by the speed. Raises GoneError."""
+        self.pause_really(recorded_seconds / self.speed)
+
+    def pause_really(self, seconds: float) -> None:
+        if self.is_gone.wait(seconds):
+            raise GoneError
+
+    def present(self) -> Json:
+        """The resource as it stands. Raises GoneError."""
+        found = self.server.store.find(self.resource, self.namespace, self.name)
+        if found is None or found["metadata"]["uid"] != self.uid or "deletionTimestamp" in found["metadata"]:
+            raise GoneError
+        return found
+
+    def set_status(self, status: Json) -> None:
+        """Raises GoneError."""
+        with self.server.store.changed:
+            obj = self.present()
+            obj["status"] = status
+            self.server.store.write(self.resource, obj)
+
+    def event(self, reason: str, message: str) -> None:
+        self.kubelet.events.of_operator(self.component, self.resource, self.object, reason, message)
+
+    def owner_reference(self) -> Json:
+        named = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, "name": self.name}
+        return named | {"uid": self.uid, "controller": True, "blockOwnerDeletion": True}
+
+    def create_pod(self, name: str, labels: dict[str, str], spec: Json, owners: list[Json]) -> Json:
+        """Raises GoneError, and 409 where a pod of that name is still there."""
+        metadata = {"name": name, "namespace": self.namespace, "labels": labels, "ownerReferences": owners}
+        defaults = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 30}
+        pod: Json = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": defaults | spec}
+        with self.server.store.changed:
+            self.present()
+            return self.server.store.create(PODS, pod | {"status": {"phase": "Pending", "qosClass": "Burstable"}})
+
+    def find_pod(self, pod: Json) -> Json | None:
+        """That very pod as it stands, or None: one of the same name does not count."""
+        found = self.server.store.find(PODS, self.namespace, pod["metadata"]["name"])
+        return found if found is not None and found["metadata"]["uid"] == pod["metadata"]["uid"] else None
+
+    def life_of_pod(self, pod: Json) -> list[Json]:
+        """That very pod at each of its changes since it was created: what a watch would have shown."""
+        uid, version = pod["metadata"]["uid"], int(pod["metadata"]["resourceVersion"])
+        later = [change.object for change in self.server.store.changes_after(version)]
+        return [pod, *(obj for obj in later if obj["metadata"]["uid"] == uid)]
+
+    def has_run(self, pod: Json) -> bool:
+        """Whether its container runs or ran, however short that was."""
+        return any(pod_states.is_running(one) for one in self.life_of_pod(pod))
+
+    def wait_for_change(self) -> None:
+        """Until something is written to the store, or a little later. Raises GoneError."""
+        with self.server.store.changed:
+            self.server.store.changed.wait(0.1)
+        if self.is_gone.is_set():
+            raise GoneError
+
+    def workload(self, process: Callable[[], Workload]) -> Workload:
+        """The process, or the script that the scenario puts in its place."""
+        scenario = self.scenario
+        if scenario.starts_process:
+            return process()
+        return ScriptedWorkload(scenario.seconds, scenario.exit_code, exit_code_on_term=scenario.exit_code_on_term)
+
+    def interrupt(self, pod: Json) -> None:
+        """Let the scenario's accident happen to a pod that has started to run. Raises GoneError."""
+        accident = self.scenario.interruption
+        if accident is None:
+            return
+        self.pause_really(self.scenario.after_seconds)
+        with self.server.store.changed:
+            found = self.find_pod(pod)
+            if found is None or pod_states.terminated_state(found) is not None:
+                return
+            if accident is not Interruption.OOM:
+                self._delete_pod(pod["metadata"]["name"], accident)
+                return
+        workload = self.kubelet.workload_of(pod["metadata"]["uid"])
+        if workload is not None:
+            workload.kill("OOMKilled")
+
+    def delete_pod(self, pod: Json) -> None:
+        try:
+            self.server.garbage.delete(PODS, self.namespace, pod["metadata"]["name"], DeleteOptions())
+        except ApiError as e:
+            if e.code != 404:
+                raise
+
+    def _delete_pod(self, name: str, accident: Interruption) -> None:
+        if accident is Interruption.EVICT:
+            self.server.api.pods.evict(self.namespace, name)
+            return
+        grace = 0 if accident is Interruption.FORCE_DELETE else None
+        self.server.garbage.delete(PODS, self.namespace, name, DeleteOptions(grace_seconds=grace))

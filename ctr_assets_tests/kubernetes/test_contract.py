@@ -1,0 +1,88 @@
+"""The fake API server answers the recorded requests as the real one did."""
+
+import pytest
+
+from ctr_assets_tests.kubernetes import watching
+from ctr_assets_tests.kubernetes.client_view import view
+from ctr_assets_tests.kubernetes.exchanging import WATCH_SPEED, Exchanger, Seen
+from ctr_assets_tests.kubernetes.recordings import VARIABLE, find_recordings, read_exchanges
+from ctr_assets_tests.kubernetes.resources import Json
+from ctr_assets_tests.kubernetes.server import FakeApiServer
+from ctr_assets_tests.kubernetes.stage_directions import Stage
+
+RECORDINGS = find_recordings()
+# Files that share a line go on from each other's state.
+SEQUENCES = {
+    ("discovery",): 13,
+    ("errors", "errors2"): 83,
+    ("jobs", "jobs_delete"): 39,
+    ("pods_logs", "pods_logs2"): 62,
+    ("pytorchjobs",): 32,
+    ("sparkapplications",): 32,
+    ("watches",): 14,
+    ("watches_restart",): 22,
+}
+# What the fake serves is a part of what the real server serves.
+PARTIAL = ("discovery",)
+
+pytestmark = pytest.mark.skipif(RECORDINGS is None, reason=f"no recordings: set {VARIABLE}")
+
+
+def as_compared(seen: Seen, file_name: str) -> Json:
+    result: Json = {"status": seen.status, "content type": seen.content_type, "warnings": seen.warnings}
+    result |= {"retry after": seen.retry_after, "is broken": seen.is_broken, "rest": seen.rest}
+    result["body"] = None if file_name in PARTIAL and isinstance(seen.body, dict) else view(seen.body)
+    if seen.frames is not None:
+        result["frames"] = [
+            {"type": one["type"], "object": None if one["type"] == "BOOKMARK" else view(one["object"])}
+            if isinstance(one, dict)
+            else one
+            for one in seen.frames
+        ]
+    return result
+
+
+def part_of(body: Json) -> set[tuple[str, ...]]:
+    """What a discovery answer lists, to compare the part that the fake has."""
+    if "resources" in body:
+        return {(one["name"], one["kind"], str(one["namespaced"])) for one in body["resources"]}
+    if "groups" in body:
+        return {(one["name"], one["preferredVersion"]["groupVersion"]) for one in body["groups"]}
+    return {
+        (key, str(body[key])) for key in body if key in ("kind", "versions", "gitVersion", "major", "minor", "code")
+    }
+
+
+@pytest.mark.parametrize("files", SEQUENCES, ids="+".join)
+def test_the_fake_answers_as_recorded(files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert RECORDINGS is not None
+    monkeypatch.setattr(watching, "BOOKMARK_SECONDS", 60.0 / WATCH_SPEED)
+    monkeypatch.setattr(watching, "LAST_BOOKMARKS_SECONDS", (2.0 / WATCH_SPEED, 1.0 / WATCH_SPEED))
+    differences, count = [], 0
+    with FakeApiServer() as server:
+        exchanger = Exchanger(server)
+        stage = Stage(server, exchanger)
+        for file_name in files:
+            file = read_exchanges(RECORDINGS, file_name)
+            for exchange in file:
+                step = exchange["step"]
+                count += 1
+                stage.before(file_name, step, file)
+                seen = exchanger.send(exchange, stage.during(file_name, step, file))
+                stage.after()
+                expected = exchanger.expected(exchange)
+                if file_name in PARTIAL and isinstance(seen.body, dict):
+                    assert part_of(seen.body)
+                    assert part_of(seen.body) <= part_of(expected.body), step
+                if as_compared(seen, file_name) != as_compared(expected, file_name):
+                    differences.append(
+                        (file_name, step, as_compared(seen, file_name), as_compared(expected, file_name))
+                    )
+    assert differences == []
+    assert count == SEQUENCES[files]
+
+
+def test_every_recorded_file_is_replayed() -> None:
+    assert RECORDINGS is not None
+    recorded = {path.stem for path in (RECORDINGS / "http").glob("*.json")}
+    assert recorded == {name for files in SEQUENCES for name in files}

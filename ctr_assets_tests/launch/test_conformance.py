@@ -1,0 +1,44 @@
+"""What every launcher must do: green means done, every partition has its own report, an error says what went wrong."""
+
+import re
+
+import pytest
+
+from ctr_assets_tests.launch.scripted import DAYS, KEY, failure_of, materialize, materialized
+
+
+def test_each_partition_of_a_range_gets_its_own_metadata(launcher, instance):
+    assert materialize(launcher, instance).success
+    records = instance.fetch_materializations(KEY, limit=5).records
+    found = {r.partition_key: r.asset_materialization.metadata["name"].value for r in records}
+    assert found == {day: day for day in DAYS}
+
+
+def test_what_the_job_says_reaches_the_event_log_and_its_output_the_compute_log(launcher, instance, capfd):
+    result = materialize(launcher, instance)
+    assert "working on 2014-10-21" in [record.user_message for record in instance.all_logs(result.run_id)]
+    assert "output of 2014-10-21\n" in capfd.readouterr().out
+
+
+FAILURES: dict[str, tuple[dict, str]] = {
+    "failure": ({"fails": "LandingError: train.gz is truncated"}, "failed: LandingError: train.gz is truncated"),
+    "killed": ({"killed": True}, r"failed: .*(exit code -9|ExitCode: 137|exit code 137|replica)"),
+    "no closing message": ({"ends_without_closing": True}, "ended without closing its report"),
+    "crash before the first message": ({"crash_before_opening": True}, r"failed: .*(exit code 3|ExitCode: 3|replica)"),
+    "a partition is missing": ({"reports": [DAYS[0]]}, "reported nothing for '2014-10-22'"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_nothing_is_materialized_unless_the_job_reported_it_and_closed(launcher, instance, case):
+    behaviour, error = FAILURES[case]
+    result = materialize(launcher, instance, **behaviour)
+    assert not result.success
+    assert materialized(instance) == set()
+    assert re.search(error, failure_of(result), re.DOTALL)
+
+
+def test_a_second_run_after_a_failure_starts_afresh(launcher, instance):
+    assert not materialize(launcher, instance, fails="it does").success
+    assert materialize(launcher, instance).success
+    assert materialized(instance) == set(DAYS)
