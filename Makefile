@@ -9,9 +9,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOME_DIR := $(abspath $(DATA))
 
-export DAGSTER_HOME := $(HOME_DIR)/dagster
-export CTR_LANDING_URL ?= $(HOME_DIR)/landing
-export CTR_STORE_URL ?= $(HOME_DIR)/store
+INSTANCE := $(HOME_DIR)/dagster
+
+# Only these two look at DATA; the tests and the checks have instances of their own.
+demo dev: export DAGSTER_HOME := $(INSTANCE)
+demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
+demo dev: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
 .PHONY: help setup demo dev test lint validate images manifests clean
 
@@ -23,17 +26,19 @@ setup: $(READY) ## Make the virtual environment with everything, and find a Java
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@# The GCS connector's jar for the tests; its own requirement of an older pyspark is left out.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps pyspark-gcs
 	$(BIN)/python -m ctr_assets.launch.java
 	@touch $@
 
-$(DAGSTER_HOME)/dagster.yaml: deploy/laptop/dagster.yaml
-	@mkdir -p $(DAGSTER_HOME) $(HOME_DIR)/landing
+$(INSTANCE)/dagster.yaml: deploy/laptop/dagster.yaml
+	@mkdir -p $(INSTANCE) $(HOME_DIR)/landing
 	@cp $< $@
 
-demo: $(READY) $(DAGSTER_HOME)/dagster.yaml ## Make demo impressions, materialize the whole graph, print the results (ROWS=200000)
+demo: $(READY) $(INSTANCE)/dagster.yaml ## Make demo impressions, materialize the whole graph, print the results (ROWS=200000)
 	$(BIN)/python -m ctr_assets.quickstart --rows $(ROWS) --home $(HOME_DIR)
 
-dev: $(READY) $(DAGSTER_HOME)/dagster.yaml ## Open the Dagster UI on the same instance (DATA=data/demo, PORT=3000)
+dev: $(READY) $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the same instance (DATA=data/demo, PORT=3000)
 	$(BIN)/dagster dev --workspace workspace.yaml --port $(PORT)
 
 test: $(READY) ## Run the tests
