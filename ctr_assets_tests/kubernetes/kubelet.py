@@ -44,6 +44,7 @@ class Kubelet:
     def __init__(self, server: FakeApiServer, speed: float) -> None:
         self.server, self.speed = server, speed
         self.events = EventRecorder(server.store)
+        self.errors: list[Exception] = []
         self._runs: dict[str, PodRun] = {}
         self._lock = threading.Lock()
 
@@ -104,18 +105,19 @@ class Kubelet:
     def _start(self, pod: Json, workload: Workload | None, play: Callable[[PodRun], None]) -> None:
         uid = pod["metadata"]["uid"]
         run = PodRun(key_of(PODS, pod), uid, workload)
+        run.thread = threading.Thread(target=self._play_to_the_end, args=(run, play), name=f"pod-{run.key[2]}")
+        self.server.garbage.claimed.add(uid)
         with self._lock:
             self._runs[uid] = run
-        self.server.garbage.claimed.add(uid)
-        run.thread = threading.Thread(target=self._play_to_the_end, args=(run, play), name=f"pod-{run.key[2]}")
-        run.thread.start()
+            run.thread.start()
 
     def _play_to_the_end(self, run: PodRun, play: Callable[[PodRun], None]) -> None:
         try:
             play(run)
-        except ApiError as e:
-            if e.code != 404:  # removed under our hands: force-deleted
-                raise
+        except Exception as e:
+            # 404: removed under our hands, by force.
+            if not (isinstance(e, ApiError) and e.code == 404):
+                self.errors.append(e)
             if run.workload is not None:
                 run.workload.kill()
         finally:

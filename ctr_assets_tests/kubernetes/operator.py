@@ -60,11 +60,11 @@ class ScriptedOperator:
         self._watcher.join()
         for played in self._played.values():
             played.is_gone.set()
-        self.kubelet.close()
         for thread in self._threads:
             thread.join()
-        if self._errors:
-            raise RuntimeError(f"the scripted operator failed {len(self._errors)} times") from self._errors[0]
+        self.kubelet.close()
+        if errors := [*self._errors, *self.kubelet.errors]:
+            raise RuntimeError(f"the scripted operator failed {len(errors)} times") from errors[0]
 
     def has_failed(self) -> bool:
         """Whether an error waits to be raised at the exit."""

@@ -38,6 +38,8 @@ class ProcessWorkload:
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._killer: threading.Timer | None = None
+        self._lock = threading.Lock()
+        self._has_ended = False
         self._reason: str | None = None
 
     @property
@@ -45,6 +47,7 @@ class ProcessWorkload:
         return self._process.pid if self._process else None
 
     def start(self, log: ContainerLog) -> None:
+        self._has_ended, self._killer, self._reason = False, None, None
         try:
             self._process = subprocess.Popen(
                 self._command,
@@ -65,11 +68,13 @@ class ProcessWorkload:
         if self._process is None:
             return 127, "StartError"
         code = self._process.wait()
+        # A grandchild that outlives the container goes with it.
+        self._signal(signal.SIGKILL)
+        with self._lock:
+            self._has_ended = True
         if self._killer is not None:
             self._killer.cancel()
             self._killer.join()
-        # A grandchild that outlives the container goes with it.
-        self._signal(signal.SIGKILL)
         if self._reader is not None:
             self._reader.join(LAST_OUTPUT_SECONDS)
         exit_code = SIGNALLED - code if code < 0 else code
@@ -77,17 +82,19 @@ class ProcessWorkload:
 
     def terminate(self, grace_seconds: float) -> None:
         self._signal(signal.SIGTERM)
-        if self._killer is None:
-            self._killer = threading.Timer(grace_seconds, self._signal, (signal.SIGKILL,))
-            self._killer.start()
+        with self._lock:
+            if self._killer is None and not self._has_ended:
+                self._killer = threading.Timer(grace_seconds, self._signal, (signal.SIGKILL,))
+                self._killer.start()
 
     def kill(self, reason: str = "Error") -> None:
         self._reason = reason
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            # The number of a process that has been waited for may be another's.
+            if self._process is not None and not self._has_ended:
                 os.killpg(self._process.pid, number)
 
     def _copy_output(self, log: ContainerLog) -> None:
