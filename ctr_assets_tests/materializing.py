@@ -12,15 +12,22 @@ TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encode
 MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics")
 
 
+def _laptop_launchers():
+    return {
+        "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
+        "pytorch_launcher": ProcessLauncher(),
+    }
+
+
 class Graph:
     """The deployed assets on one landing zone, one store and one instance."""
 
-    def __init__(self, landing, store, instance):
+    def __init__(self, landing, store, instance, launchers=None):
+        """``launchers``: the two launchers by resource name; those of a laptop when left out."""
         self.instance = instance
         self.resources = {
             "places": Places(landing_url=str(landing), store_url=str(store)),
-            "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
-            "pytorch_launcher": ProcessLauncher(),
+            **(launchers or _laptop_launchers()),
         }
 
     def materialize(self, *assets, first=None, last=None, config=None):
