@@ -3,7 +3,7 @@
 import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -95,13 +95,14 @@ class KubernetesLauncher(JobLauncher):
         name = resource_name(_root_run_id(context.run), _step(context), job.partitions, attempt)
         bucket, key_prefix = self._message_place(name)
         gcs = Client()
-        with ExitStack() as stack:
-            reader = GCSPrefixMessageReader(gcs, bucket, key_prefix)
-            session = stack.enter_context(open_pipes_session(context, PipesEnvContextInjector(), reader))
-            yield session
-        # Only after the session took everything in, and only when nobody will read it again.
-        if self._is_over(context, name):
-            remove_messages(gcs, bucket, key_prefix)
+        reader = GCSPrefixMessageReader(gcs, bucket, key_prefix)
+        try:
+            with open_pipes_session(context, PipesEnvContextInjector(), reader) as session:
+                yield session
+        finally:
+            # Only after the session took everything in, and only when nobody will read it again.
+            if self._is_over(context, name):
+                remove_messages(gcs, bucket, key_prefix)
 
     def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
         """Create or adopt the resource, follow it to its end, and leave nothing running unless the run detaches."""

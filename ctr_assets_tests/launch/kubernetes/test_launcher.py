@@ -192,7 +192,7 @@ def test_a_retried_run_adopts_the_resource_of_its_lost_predecessor(worker, launc
         assert len(records) == len(DAYS)
 
 
-def test_cancel_deletes_the_resource_within_ten_seconds(worker, launcher, tmp_path):
+def test_cancel_deletes_the_resource_within_ten_seconds(worker, launcher, tmp_path, gcs):
     process = worker.start()
     started(tmp_path)
     with worker.instance() as instance:
@@ -204,6 +204,7 @@ def test_cancel_deletes_the_resource_within_ten_seconds(worker, launcher, tmp_pa
         assert time.monotonic() - asked < 10
         process.wait(timeout=60)
         wait_until(lambda: instance.get_run_by_id(run.run_id).status == DagsterRunStatus.CANCELED)
+    assert message_objects(gcs.name) == []
 
 
 def test_a_worker_that_is_only_evicted_leaves_the_resource(worker, launcher, tmp_path):
