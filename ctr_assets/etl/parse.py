@@ -32,6 +32,9 @@ PARSED_SCHEMA: Final = pa.schema(
 )
 """``RAW_SCHEMA`` with its categorical columns as dictionaries: the same Parquet, written without decoding."""
 
+DICTIONARY_COLUMNS: Final = [*CATEGORICAL_COLUMNS, "hour", "click"]
+"""Columns that Parquet stores as dictionaries: all but ``id``, which hardly repeats."""
+
 QUARANTINE_SCHEMA: Final = pa.schema([("file", pa.string()), ("reason", pa.string()), ("row_text", pa.string())])
 UNDATED: Final = "undated"
 """Quarantine partition of rows in an archive whose day cannot be told."""

@@ -10,15 +10,13 @@ from pyspark.sql import SparkSession
 
 from ctr_assets.etl.deduplicate import deduplicate
 from ctr_assets.etl.landing import LandingError, ParseTask, find_files, plan_tasks
-from ctr_assets.etl.parse import PARSED_SCHEMA, QUARANTINE_SCHEMA, UNDATED, Quarantine, parse
+from ctr_assets.etl.parse import DICTIONARY_COLUMNS, PARSED_SCHEMA, QUARANTINE_SCHEMA, UNDATED, Quarantine, parse
 from ctr_assets.etl.tasks import attempt, run_tasks
-from ctr_assets.features import CATEGORICAL_COLUMNS
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, write_parquet
 from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
 
 MAX_PART_ROWS: Final = 1_000_000
 """Rows of one file: an encoding task holds a whole file, 112 MB of ids at 28 features."""
-DICTIONARY_COLUMNS: Final = [*CATEGORICAL_COLUMNS, "hour", "click"]
 
 
 @dataclass
