@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 ROWS ?= 200000
 DATA ?= data/demo
 PORT ?= 3000
+WORKERS ?= 3
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -41,8 +42,8 @@ demo: $(READY) $(INSTANCE)/dagster.yaml ## Make demo impressions, materialize th
 dev: $(READY) $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the same instance (DATA=data/demo, PORT=3000)
 	$(BIN)/dagster dev --workspace workspace.yaml --port $(PORT)
 
-test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .

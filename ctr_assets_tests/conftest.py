@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take minutes first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: not item.path.name.startswith("test_whole_graph"))
+
+
 @pytest.fixture(scope="session")
 def spark() -> "Iterator[SparkSession]":
     """One real local Spark for the whole test session (a JVM takes ~5 s to start)."""
