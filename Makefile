@@ -30,6 +30,7 @@ $(READY): pyproject.toml constraints.txt
 	@# The GCS connector's jar for the tests; its own requirement of an older pyspark is left out.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps pyspark-gcs
 	$(BIN)/python -m ctr_assets.launch.java
+	$(BIN)/python -m ctr_assets_tests.system_packages
 	@touch $@
 
 $(INSTANCE)/dagster.yaml: deploy/laptop/dagster.yaml

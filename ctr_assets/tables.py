@@ -15,7 +15,11 @@ WIDE_DEEP_MODEL: Final = "wide_deep_model"
 GBT_BASELINE: Final = "gbt_baseline"
 SCORED_IMPRESSIONS: Final = "scored_impressions"
 EVALUATION_METRICS: Final = "evaluation_metrics"
+EVALUATION_REPORT: Final = "evaluation_report"
 CHAMPION_MODEL: Final = "champion_model"
+CHAMPION_VALIDATION: Final = "champion_validation"
+CHECKPOINTS: Final = "checkpoints"
+"""No table: the folder of unfinished trainings, ``checkpoints/<table>/<partition>/<fingerprint>/``."""
 
 RAW_SCHEMA: Final = pa.schema(
     [

@@ -10,10 +10,13 @@ import pytest
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+# Of every JVM that a test starts: small inputs end before the optimising compiler has paid for itself (half the CPU).
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_whole_graph"))
+    items.sort(key=lambda item: not item.path.name.startswith(("test_whole_graph", "test_automation_with_daemon")))
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +33,6 @@ def spark() -> "Iterator[SparkSession]":
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.driver.memory", "1g")
-        # Small inputs end before the optimising compiler has paid for itself.
-        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")

@@ -4,12 +4,13 @@ import dagster as dg
 from dagster_pyspark import LazyPySparkResource
 
 from ctr_assets.definitions import assets as deployed_assets
+from ctr_assets.defs.checks import CheckThresholds, asset_checks
 from ctr_assets.defs.places import Places
 from ctr_assets.launch import ProcessLauncher
 from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
 
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
-MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics")
+MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics", "evaluation_report")
 
 
 def _laptop_launchers():
@@ -20,18 +21,19 @@ def _laptop_launchers():
 
 
 class Graph:
-    """The deployed assets on one landing zone, one store and one instance."""
+    """The deployed assets and their checks on one landing zone, one store and one instance."""
 
     def __init__(self, landing, store, instance, launchers=None):
         """``launchers``: the two launchers by resource name; those of a laptop when left out."""
         self.instance = instance
         self.resources = {
             "places": Places(landing_url=str(landing), store_url=str(store)),
+            "thresholds": CheckThresholds(),
             **(launchers or _laptop_launchers()),
         }
 
-    def materialize(self, *assets, first=None, last=None, config=None):
-        """Materialize ``assets`` for the days ``first`` to ``last`` in one run; raises when a step fails."""
+    def materialize(self, *assets, first=None, last=None, config=None, raise_on_error=True):
+        """Materialize and check ``assets`` for the days ``first`` to ``last`` in one run."""
         tags = {}
         if first is not None:
             tags = {
@@ -40,12 +42,13 @@ class Graph:
             }
         run_config = {"ops": {name: {"config": values} for name, values in (config or {}).items()}}
         return dg.materialize(
-            [asset for asset in deployed_assets if isinstance(asset, dg.AssetsDefinition)],
+            [*(asset for asset in deployed_assets if isinstance(asset, dg.AssetsDefinition)), *asset_checks],
             selection=dg.AssetSelection.assets(*assets),
             instance=self.instance,
             resources=self.resources,
             tags=tags,
             run_config=run_config,
+            raise_on_error=raise_on_error,
         )
 
     def metadata(self, asset, partition=None):

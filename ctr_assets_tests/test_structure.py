@@ -17,9 +17,12 @@ FORBIDDEN = {
     "etl": {"dagster", "dagster_pipes", "torch"},
     "training": {"dagster", "dagster_pipes", "pyspark"},
     "evaluation": {"dagster", "dagster_pipes", "torch", "pyspark"},
+    "quality": {"dagster", "dagster_pipes", *ENGINES},
     "storage": {"dagster", "dagster_pipes", *ENGINES},
+    "automation": {"dagster", "dagster_pipes", "gcsfs", "numpy", "pyarrow", *ENGINES},
     "demo": {"dagster", "dagster_pipes", *ENGINES, "ctr_assets", "fsspec", "gcsfs"},
     "jobs": {"dagster"},
+    "landing_names.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
     "features.py": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
     "definitions.py": ENGINES,
 }

@@ -6,10 +6,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from ctr_assets.defs.checks import CheckThresholds
 from ctr_assets.demo.generate import generate
 from ctr_assets.jobs.contract import METADATA, OPTIONAL
 from ctr_assets.oracle import best_reachable
 from ctr_assets.storage import Store
+from ctr_assets.tables import ENCODED_SCHEMA, RAW_SCHEMA, VOCABULARY_SCHEMA
 from ctr_assets_tests.materializing import MODELS, TABLES, Graph
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
@@ -26,6 +28,7 @@ def graph(spark, tmp_path_factory):
         graph = Graph(home / "landing", home / "store", instance)
         graph.materialize(*TABLES, first=DAYS[0], last=DAYS[2])
         for day in DAYS[1:]:
+            graph.materialize("champion_validation", first=day)
             graph.materialize(*MODELS, first=day, config=SMALL)
             graph.materialize("champion_model")
         yield graph
@@ -43,6 +46,17 @@ def test_metadata_is_what_the_contract_says(graph, asset):
     found = set(graph.metadata(asset, None if asset == "champion_model" else DAYS[1]))
     assert found <= set(METADATA[asset])
     assert set(METADATA[asset]) - found <= OPTIONAL.get(asset, set())
+
+
+def test_column_lineage_leads_from_every_feature_to_raw_columns(graph):
+    lineage = graph.metadata("encoded_features", DAYS[1])["dagster/column_lineage"].deps_by_column
+    assert set(lineage) == set(ENCODED_SCHEMA.names)
+    schemas = {"raw_impressions": RAW_SCHEMA, "feature_vocabulary": VOCABULARY_SCHEMA}
+    for deps in lineage.values():
+        assert {dep.asset_key.path[-1] for dep in deps} <= set(schemas)
+        assert all(dep.column_name in schemas[dep.asset_key.path[-1]].names for dep in deps)
+    crossed = {dep.column_name for dep in lineage["hour_of_day_x_app_category"]}
+    assert crossed == {"hour", "app_category", "value", "id"}
 
 
 def test_next_day_is_scored_where_it_is_there(graph):
@@ -73,6 +87,22 @@ def test_a_champion_is_there_and_says_why(graph):
     assert champion["version"] == manifest.version
 
 
+def test_the_champion_meets_a_new_day_before_any_model_learns_from_it(graph):
+    second, third = (graph.metadata("champion_validation", day) for day in DAYS[1:])
+    assert second["note"] == "There is no champion yet"
+    assert (third["champion_day"], third["rows_of"]) == (DAYS[1], "all")
+    assert third["champion/rows"] == graph.metadata("encoded_features", DAYS[2])["dagster/row_count"]
+    assert 0.5 < third["champion/roc_auc"] < 1
+
+
+def test_the_report_of_a_day_is_written_against_the_champion_of_before(graph):
+    second, third = (graph.metadata("evaluation_report", day) for day in DAYS[1:])
+    assert (second["champion_day"], third["champion_day"]) == ("none", DAYS[1])
+    decided = graph.metadata("champion_model")["decision"].split(": ")[1]
+    assert third["verdict"].split(": ")[1] == decided
+    assert Path(third["path"]).read_text().startswith("<!doctype html>")
+
+
 def test_pictures_are_shown_in_place(graph):
     for key in ("test/roc", "test/precision_recall", "test/reliability"):
         assert graph.metadata("evaluation_metrics", DAYS[1])[key].startswith("![")
@@ -88,6 +118,8 @@ def test_genuine_impressions_go_through_the_whole_graph(spark, tmp_path):
     (landing / "test.gz").symlink_to(AVAZU / "real_unlabelled_day_31.csv.gz")
     with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
         graph = Graph(landing, tmp_path / "store", instance)
+        # An excerpt, not whole days: the second has a third of the first one's rows.
+        graph.resources["thresholds"] = CheckThresholds(max_row_ratio=4)
         graph.materialize(*TABLES, first="2014-10-21", last="2014-10-31")
         rows = {
             day: graph.metadata("raw_impressions", day)["dagster/row_count"]

@@ -6,6 +6,8 @@ from typing import Any, Final
 
 import dagster as dg
 
+from ctr_assets.defs.automation import landing_watch, retraining_policy
+from ctr_assets.defs.checks import CheckThresholds
 from ctr_assets.defs.places import Places
 from ctr_assets.launch import ProcessLauncher
 
@@ -55,7 +57,12 @@ def deployment_sensors() -> list[dg.SensorDefinition]:
 
 def deployment_resources() -> dict[str, Any]:
     """The resources of the deployment of ``CTR_DEPLOYMENT``."""
-    return DEPLOYMENTS[deployment()]()
+    return {
+        "thresholds": CheckThresholds(),
+        "landing_watch": landing_watch(),
+        "retraining_policy": retraining_policy(),
+        **DEPLOYMENTS[deployment()](),
+    }
 
 
 def deployment() -> str:

@@ -8,10 +8,38 @@ from ctr_assets.defs.jobs import launch_days
 from ctr_assets.defs.launchpad import JobConfig
 from ctr_assets.defs.partitions import daily, day_before, previous_day
 from ctr_assets.defs.places import Places
-from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_schema
-from ctr_assets.features import FEATURE_BY_NAME
+from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_lineage, column_schema
+from ctr_assets.features import BASE_COLUMNS, FEATURE_BY_NAME, FEATURES, HOUR_OF_DAY
 from ctr_assets.launch import JobLauncher
-from ctr_assets.tables import ENCODED_DESCRIPTIONS, ENCODED_SCHEMA, VOCABULARY_DESCRIPTIONS, VOCABULARY_SCHEMA
+from ctr_assets.tables import (
+    ENCODED_DESCRIPTIONS,
+    ENCODED_SCHEMA,
+    FEATURE_VOCABULARY,
+    RAW_IMPRESSIONS,
+    VOCABULARY_DESCRIPTIONS,
+    VOCABULARY_SCHEMA,
+)
+
+
+def _raw_columns(columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    return [(RAW_IMPRESSIONS, "hour" if column == HOUR_OF_DAY else column) for column in columns]
+
+
+_VALUE_SOURCES = _raw_columns(BASE_COLUMNS)
+_VOCABULARY_LINEAGE = column_lineage(
+    {"value": _VALUE_SOURCES, "id": [*_VALUE_SOURCES, (RAW_IMPRESSIONS, "id"), (FEATURE_VOCABULARY, "id")]}
+)
+_ENCODED_LINEAGE = column_lineage(
+    {
+        "row": [(RAW_IMPRESSIONS, "id")],
+        "label": [(RAW_IMPRESSIONS, "click")],
+        "split": [(RAW_IMPRESSIONS, "id"), (RAW_IMPRESSIONS, "click")],
+        **{
+            feature.name: [*_raw_columns(feature.columns), (FEATURE_VOCABULARY, "value"), (FEATURE_VOCABULARY, "id")]
+            for feature in FEATURES
+        },
+    }
+)
 
 
 class FeatureVocabularyConfig(JobConfig):
@@ -49,9 +77,10 @@ def feature_vocabulary(
             f"the features are {', '.join(FEATURE_BY_NAME)}"
         )
     first = min(context.partition_keys)
-    return launch_days(
+    launch_days(
         context, spark_launcher, places, config, previous_day=day_before(first), min_counts=dict(config.min_counts)
     )
+    return dg.MaterializeResult(metadata=_VOCABULARY_LINEAGE)
 
 
 @dg.asset(
@@ -69,4 +98,5 @@ def encoded_features(
     context: dg.AssetExecutionContext, config: JobConfig, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
 ) -> dg.MaterializeResult:
     """What both models read: label, split and one id column per feature, encoded with the day's own vocabulary."""
-    return launch_days(context, spark_launcher, places, config)
+    launch_days(context, spark_launcher, places, config)
+    return dg.MaterializeResult(metadata=_ENCODED_LINEAGE)

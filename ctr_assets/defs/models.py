@@ -91,15 +91,46 @@ def evaluation_metrics(
     return launch_each_day(context, pytorch_launcher, places, config, window=window_of, next_day=day_after)
 
 
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    deps=[wide_deep_model, gbt_baseline, evaluation_metrics],
+    group_name="models",
+    kinds={"scikitlearn", "python"},
+    owners=OWNERS,
+    code_version="1",
+)
+def evaluation_report(
+    context: dg.AssetExecutionContext,
+    config: JobConfig,
+    places: Places,
+    pytorch_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """One page about the day's model: the verdict against the champion as it is, figures by segment, curves, settings.
+
+    ``report.html`` is complete in itself, to be sent to a colleague.
+    """
+    return launch_each_day(context, pytorch_launcher, places, config)
+
+
 class ChampionConfig(JobConfig):
     """Which model is put up for promotion."""
 
     candidate_day: str | None = Field(
-        default=None, description="Day (YYYY-MM-DD) of the model to consider; the newest evaluated day when left out"
+        default=None,
+        description="Day (YYYY-MM-DD) of the model to consider; when left out, the run's partition (the last of "
+        "a range) or, in a run without one, the newest evaluated day",
     )
 
 
-@dg.asset(deps=[evaluation_metrics], group_name="models", kinds=PYTORCH_KINDS, owners=OWNERS, code_version="1")
+# The report first: it is written against the champion that this asset may replace.
+@dg.asset(
+    deps=[evaluation_metrics, evaluation_report],
+    group_name="models",
+    kinds=PYTORCH_KINDS,
+    owners=OWNERS,
+    code_version="1",
+)
 def champion_model(
     context: dg.AssetExecutionContext,
     config: ChampionConfig,
@@ -107,13 +138,37 @@ def champion_model(
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
     """The promoted model: replaced only by one with a lower logloss on the same rows that also beats the baselines."""
-    return launch_once(
-        context, pytorch_launcher, places, config, day=config.candidate_day or _newest_evaluated_day(context)
-    )
+    return launch_once(context, pytorch_launcher, places, config, day=config.candidate_day or _candidate_day(context))
 
 
-def _newest_evaluated_day(context: dg.AssetExecutionContext) -> str:
+def _candidate_day(context: dg.AssetExecutionContext) -> str:
+    """The day that the run is about, the last of a range; the newest evaluated one where it is about none."""
+    if context.has_partition_key or context.has_partition_key_range:
+        return context.partition_key_range.end
     evaluated = context.instance.get_materialized_partitions(evaluation_metrics.key)
     if not evaluated:
         raise dg.Failure("No day of evaluation_metrics is materialized: materialize one, then champion_model")
     return max(evaluated)
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.multi_run(),
+    deps=[encoded_features, champion_model],
+    group_name="models",
+    kinds=PYTORCH_KINDS,
+    owners=OWNERS,
+    code_version="1",
+)
+def champion_validation(
+    context: dg.AssetExecutionContext,
+    config: JobConfig,
+    places: Places,
+    pytorch_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """The champion on the day's impressions before any model has learnt from them: how good what is in use still is.
+
+    Of a day that the champion may have learnt from only the test rows count. A day on which nothing can be scored is
+    materialized all the same, without figures and with a note.
+    """
+    return launch_each_day(context, pytorch_launcher, places, config)

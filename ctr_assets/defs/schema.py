@@ -1,6 +1,6 @@
-"""Column schemas of the tables as the UI shows them, and the labels that all assets share."""
+"""Column schemas and lineage of the tables as the UI shows them, and the labels that all assets share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import dagster as dg
@@ -23,3 +23,12 @@ def column_schema(schema: pa.Schema, descriptions: Mapping[str, str]) -> dict[st
         for field in schema
     ]
     return {"dagster/column_schema": dg.TableSchema(columns)}
+
+
+def column_lineage(sources: Mapping[str, Iterable[tuple[str, str]]]) -> dict[str, dg.TableColumnLineage]:
+    """Materialization metadata that says which ``(asset, column)`` each column is made of."""
+    deps = {
+        column: [dg.TableColumnDep(dg.AssetKey(asset), name) for asset, name in made_of]
+        for column, made_of in sources.items()
+    }
+    return {"dagster/column_lineage": dg.TableColumnLineage(deps)}

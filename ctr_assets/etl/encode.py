@@ -28,10 +28,11 @@ _DICTIONARY_COLUMNS: Final = [name for name in ENCODED_SCHEMA.names if name != "
 
 @dataclass(frozen=True)
 class _FileOutcome:
-    """An encoded file with its rows per split code and its rows of unknown id per feature."""
+    """An encoded file with its rows per split code, its clicked rows and its rows of unknown id per feature."""
 
     file: DataFile
     splits: list[int]
+    clicks: int
     unknown: dict[str, int]
 
 
@@ -68,6 +69,7 @@ def encode(spark: SparkSession, store: Store, days: list[str], created_by: Mappi
             properties={
                 "vocabulary_fingerprint": vocabularies[day].properties["chain"][day],
                 "splits": {split.value: sum(o.splits[split.code] for o in of_day) for split in Split},
+                "clicks": sum(outcome.clicks for outcome in of_day),
                 "unknown_rows": {f.name: sum(o.unknown[f.name] for o in of_day) for f in FEATURES},
             },
             created_by=created_by,
@@ -114,4 +116,4 @@ def _encode_file(
         if count:
             part.write(table.slice(start, count), ENCODED_ROW_GROUP_ROWS)
         start += count
-    return _FileOutcome(part.close(), counts, unknown)
+    return _FileOutcome(part.close(), counts, int(np.nansum(rows.labels)), unknown)

@@ -1,10 +1,12 @@
 """The GBT baseline: fits Spark ML's GBTClassifier on a window's training rows and saves it as a file of trees."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pyspark
 from pyspark.ml.classification import GBTClassificationModel, GBTClassifier
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import DataFrame, SparkSession, functions
@@ -49,6 +51,7 @@ def train_gbt(
     created_by: Mapping[str, str],
 ) -> FittedGbt:
     """Fit the baseline of ``day`` on the training rows of ``window`` and commit it."""
+    started = time.monotonic()
     days = check_window(store, day, window)
     vocabulary = store.manifest(FEATURE_VOCABULARY, day)
     sizes = {name: int(vocabulary.properties["sizes"][name]) for name in GBT_FEATURES}
@@ -75,6 +78,7 @@ def train_gbt(
         "vocabulary_fingerprint": vocabulary.properties["chain"][day],
         "categorical": [name for name in GBT_FEATURES if is_categorical(sizes[name], config)],
         "feature_importances": importances,
+        "spark_version": pyspark.__version__,
     }
     version = store.begin(GBT_BASELINE, day)
     files = []
@@ -84,9 +88,8 @@ def train_gbt(
             sink.write(text.encode())
         files.append(describe(name, sink))
     properties = {key: card[key] for key in ("window", "train_rows", "base_rate", "vocabulary_fingerprint")}
-    manifest = version.commit(
-        files, {}, inputs=[vocabulary, *days], properties={"day": day, **properties}, created_by=created_by
-    )
+    properties = {"day": day, "seconds": round(time.monotonic() - started, 3), **properties}
+    manifest = version.commit(files, {}, inputs=[vocabulary, *days], properties=properties, created_by=created_by)
     return FittedGbt(manifest, train_rows, len(trees.trees), importances)
 
 

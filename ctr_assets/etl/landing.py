@@ -10,8 +10,8 @@ from typing import IO, Any, Final
 import fsspec
 
 from ctr_assets.features import RAW_COLUMNS
+from ctr_assets.landing_names import DAY_FOLDER, is_ignored, named_day
 
-DAY_FOLDER: Final = "day="
 SPLIT_BYTES: Final = 48 << 20
 """Bytes of plain CSV a task parses at once, about 300,000 impressions: several tasks a core, little memory."""
 _HEADER_BYTES = 1 << 16
@@ -47,8 +47,8 @@ class ParseTask:
 def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
     """Files that may hold rows of ``days``: their daily feeds first, then every archive, each by path.
 
-    That order decides which of two rows with the same id is kept. Names that begin with ``.`` or ``_`` or end in
-    ``.tmp`` are not looked at. Raises :class:`LandingError` when the whole landing zone holds no file.
+    That order decides which of two rows with the same id is kept. What ``landing_names.is_ignored`` names is not looked
+    at. Raises :class:`LandingError` when the whole landing zone holds no file.
     """
     fs, root = fsspec.url_to_fs(landing_url)
     found = fs.find(root, detail=True) if fs.exists(root) else {}
@@ -56,15 +56,15 @@ def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
     archives: list[LandingFile] = []
     others = 0
     for path, info in sorted(found.items()):
-        folders = path[len(root) :].strip("/").split("/")
-        if any(part.startswith((".", "_")) for part in folders) or path.endswith(".tmp"):
+        name = path[len(root) :].strip("/")
+        if is_ignored(name):
             continue
-        named_day = next((p.removeprefix(DAY_FOLDER) for p in folders[:-1] if p.startswith(DAY_FOLDER)), None)
-        if named_day is not None and named_day not in days:
+        day = named_day(name)
+        if day is not None and day not in days:
             others += 1
             continue
-        file = LandingFile(fs.unstrip_protocol(path), info["size"], named_day, _compression(path))
-        (archives if named_day is None else feeds).append(file)
+        file = LandingFile(fs.unstrip_protocol(path), info["size"], day, _compression(path))
+        (archives if day is None else feeds).append(file)
     if not (feeds or archives or others):
         raise LandingError(
             f"The landing zone {landing_url} holds no file: put train.gz, a .csv or a .zip there, "

@@ -21,15 +21,15 @@ from pyspark.sql import SparkSession
 from ctr_assets.etl.columns import read_raw_file
 from ctr_assets.features import FEATURE_BY_NAME, FEATURES, LONG_FEATURES, Split
 from ctr_assets.split import stable_hash
-from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, fingerprint, write_parquet
+from ctr_assets.storage import DataFile, Manifest, Store, TableVersion, fingerprint, write_parquet
 from ctr_assets.storage.ipc import from_ipc, to_ipc
+from ctr_assets.storage.vocabulary import VOCABULARY_FILE, write_vocabulary
 from ctr_assets.tables import FEATURE_VOCABULARY, RAW_IMPRESSIONS, VOCABULARY_SCHEMA, columns_of
 
 BUCKETS: Final = 8
 """Buckets of a long feature, and pending files of a day. Part of the table's format: changing it orphans old days."""
 PENDING_SCHEMA: Final = pa.schema([("feature", pa.string()), ("value", pa.string()), ("count", pa.int64())])
 _COUNTS = pa.schema([("day", pa.string()), ("value", pa.string()), ("count", pa.int64())])
-VOCABULARY_FILE: Final = "vocabulary.parquet"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def build(
         )
         current = {name: pa.concat_arrays([values, new[name]]) for name, values in current.items()}
         committed[day] = versions[day].commit(
-            [_write_vocabulary(versions[day], current), *sorted(pending[day], key=lambda f: f.name)],
+            [write_vocabulary(versions[day], current), *sorted(pending[day], key=lambda f: f.name)],
             columns_of(VOCABULARY_SCHEMA),
             inputs=[m for m in (raws[day], previous) if m],
             properties={
@@ -162,15 +162,6 @@ def _in_order(tables: list[pa.Table]) -> pa.Array:
         return pa.array([], pa.string())
     ordered = pa.concat_tables(tables).sort_by([("count", "descending"), ("value", "ascending")])
     return ordered["value"].combine_chunks()
-
-
-def _write_vocabulary(version: TableVersion, vocabulary: Mapping[str, pa.Array]) -> DataFile:
-    """One row group a feature, so that a reader takes one feature alone."""
-    part = ParquetPart(version.store, version.folder, VOCABULARY_FILE, VOCABULARY_SCHEMA, use_dictionary=["feature"])
-    for feature, values in vocabulary.items():
-        ids = pa.array(np.arange(1, len(values) + 1), pa.int32())
-        part.write(pa.table([pa.repeat(feature, len(values)), values, ids], schema=VOCABULARY_SCHEMA))
-    return part.close()
 
 
 def _read_pending(store: Store, previous: Manifest | None, bucket: int) -> dict[str, pa.Table]:

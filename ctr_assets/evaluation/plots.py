@@ -1,7 +1,7 @@
 """Pictures of assessments: one picture for each kind of curve, all models in it. PNG bytes, 640 pixels wide."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from ctr_assets.evaluation.metrics import HISTOGRAM_EDGES, Assessment
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PIXELS_PER_INCH: Final = 100
+PIXELS_PER_INCH: Final = 100
 _SIZE_INCHES: Final = (6.4, 4.8)
 _AXES_BOX: Final = (0.11, 0.11, 0.86, 0.77)
 """Left, bottom, width, height in shares of the picture. Fixed: a layout engine draws everything twice."""
@@ -21,6 +21,11 @@ _COLOURS: Final = ("#1f77b4", "#d95f02", "#7a7a7a", "#2ca02c", "#9467bd")
 
 Assessments = Mapping[str, Assessment]
 """By model name; all of the same rows."""
+
+
+def colours_of(models: Collection[str]) -> dict[str, str]:
+    """The colour of each model in every picture of these models."""
+    return dict(zip(models, _COLOURS * len(models), strict=False))
 
 
 def draw_all(assessments: Assessments, rows_of: str) -> dict[str, bytes]:
@@ -63,6 +68,7 @@ def precision_recall(assessments: Assessments, rows_of: str) -> bytes:
 
 def reliability(assessments: Assessments, rows_of: str) -> bytes:
     """Click-through rate over mean prediction of each calibration bin, on logarithmic axes; the diagonal is best."""
+    from matplotlib.ticker import LogLocator
 
     def draw(axes: "Axes") -> None:
         seen = [assessment.reliability[:, :2] for _, assessment in assessments.items()]
@@ -76,6 +82,10 @@ def reliability(assessments: Assessments, rows_of: str) -> bytes:
                 axes.plot(*assessment.reliability[:, :2].T, color=colour, marker="o", markersize=4, label=label)
         axes.set(xlabel="Mean prediction", ylabel="Click-through rate", xscale="log", yscale="log")
         axes.set(xlim=(low, high), ylim=(low, high))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
 
     return _picture(f"Reliability (15 bins of equal mass), {rows_of}", assessments, draw, legend="upper left")
 
@@ -101,14 +111,14 @@ def score_distribution(assessments: Assessments, rows_of: str) -> bytes:
 
 
 def _coloured(assessments: Assessments) -> Any:
-    return zip((_COLOURS * len(assessments))[: len(assessments)], assessments.items(), strict=True)
+    return zip(colours_of(assessments).values(), assessments.items(), strict=True)
 
 
 def _picture(title: str, assessments: Assessments, draw: Any, legend: Any) -> bytes:
     # A Figure of its own, not pyplot: pyplot keeps every figure alive and shares its state between threads.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_SIZE_INCHES, dpi=_PIXELS_PER_INCH)
+    figure = Figure(figsize=_SIZE_INCHES, dpi=PIXELS_PER_INCH)
     axes = figure.add_axes(_AXES_BOX)
     draw(axes)
     metrics = next(iter(assessments.values())).metrics

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Decision:
-    """The outcome, in one sentence, and each comparison that led to it."""
+    """The outcome, what was found, and each comparison that led to it."""
 
     promoted: bool
-    text: str
+    finding: str
     reasons: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """In one sentence."""
+        return f"{'Promoted' if self.promoted else 'Kept as it was'}: {self.finding}"
 
 
 def decide(
@@ -25,16 +30,17 @@ def decide(
     there is none to compare with. An equal champion stays: replacing it would change what is served for nothing.
     """
     if candidate is None:
-        text = "Kept as it was: the candidate has no test rows to be judged by"
-        return Decision(False, text, ("The candidate's logloss is not defined",))
+        return Decision(
+            False, "the candidate has no test rows to be judged by", ("The candidate's logloss is not defined",)
+        )
     rivals = dict(baselines) if no_comparison else {"the champion": champion, **baselines}
     lost = [name for name, logloss in rivals.items() if logloss is None or candidate >= logloss]
     reasons = [_compared(candidate, name, logloss) for name, logloss in rivals.items()]
     if no_comparison:
         reasons.insert(0, no_comparison)
     if lost:
-        return Decision(False, f"Kept as it was: the candidate does not beat {' and '.join(lost)}", tuple(reasons))
-    return Decision(True, f"Promoted: the candidate beats {' and '.join(rivals)}", tuple(reasons))
+        return Decision(False, f"the candidate does not beat {' and '.join(lost)}", tuple(reasons))
+    return Decision(True, f"the candidate beats {' and '.join(rivals)}", tuple(reasons))
 
 
 def _compared(candidate: float, name: str, logloss: float | None) -> str:

@@ -20,7 +20,6 @@ GBT: Final = "gbt"
 WIDE_DEEP: Final = "wide_deep"
 MODELS: Final = (WIDE_DEEP, GBT, CONSTANT)
 """Models that are compared, the column names of their probabilities too."""
-
 SCORED_SCHEMA: Final = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),
@@ -42,6 +41,8 @@ class RowsOf(StrEnum):
     """The held-out rows of the window's days."""
     NEXT_DAY = "next_day"
     """All labelled rows of the day after: what the model would have met in use (progressive validation)."""
+    ALL = "all"
+    """All labelled rows of one day."""
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -98,13 +99,13 @@ def read_scored(store: Store, manifest: Manifest, rows_of: RowsOf, column: str) 
         return column_read.to_numpy()
 
 
-def score_test_rows(
-    store: Store, encoded: Iterable[Manifest], scorer: ClickScorer
+def score_rows(
+    store: Store, encoded: Iterable[Manifest], rows_of: RowsOf, scorer: ClickScorer
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Labels and one model's probabilities of the test rows, in the order of :func:`write_scored`."""
+    """Labels and one model's probabilities of the rows, in the order of :func:`write_scored`."""
     labels, probabilities = [np.zeros(0, np.int8)], [np.zeros(0, np.float32)]
     for manifest in encoded:
-        for _, rows in iter_split(store, manifest, RowsOf.TEST.splits, SCORING_COLUMNS):
+        for _, rows in iter_split(store, manifest, rows_of.splits, SCORING_COLUMNS):
             labels.append(rows.column("label").to_numpy())
             probabilities.append(scorer.predict(rows))
     return np.concatenate(labels), np.concatenate(probabilities)

@@ -15,7 +15,13 @@ SPARK_JOBS: Final = (
 )
 """Jobs whose ``run`` takes ``(params, report, spark)``."""
 
-PYTORCH_JOBS: Final = ("wide_deep_model", "evaluation_metrics", "champion_model")
+PYTORCH_JOBS: Final = (
+    "wide_deep_model",
+    "evaluation_metrics",
+    "evaluation_report",
+    "champion_model",
+    "champion_validation",
+)
 """Jobs whose ``run`` takes ``(params, report)``."""
 
 DISTRIBUTED_JOBS: Final = ("wide_deep_model",)

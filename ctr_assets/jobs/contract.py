@@ -15,6 +15,7 @@ _TABLE: Final = {
     "content_fingerprint": "SHA-256 over the files: equal data, equal fingerprint",
     "path": "where the version is",
 }
+_LINEAGE: Final = {"dagster/column_lineage": "the columns that each column is made of"}
 _METRICS: Final = {
     "rows": "scored rows",
     "clicks": "clicked rows",
@@ -37,7 +38,12 @@ def _evaluated(rows_of: str) -> dict[str, str]:
     return {**numbers, **{f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}}
 
 
-METADATA: Final[dict[str, dict[str, str]]] = {
+_COST: Final = {
+    "core_seconds": "CPU cores that the job asked for times its seconds, waiting included",
+    "gpu_seconds": "the same of GPUs",
+    "external_job": "the SparkApplication or PyTorchJob, on a cluster",
+}
+_REPORTED: Final[dict[str, dict[str, str]]] = {
     "raw_impressions": {
         **_TABLE,
         "quarantined_rows": "rejected rows of the day",
@@ -60,6 +66,7 @@ METADATA: Final[dict[str, dict[str, str]]] = {
         "new_values": "values that got an id this day, all features",
         "chain_fingerprint": "fingerprint of this vocabulary and all before it",
         "sizes": "values of each feature, and those new this day",
+        **_LINEAGE,
     },
     "encoded_features": {
         **_TABLE,
@@ -67,9 +74,11 @@ METADATA: Final[dict[str, dict[str, str]]] = {
         "validation_rows": "rows for early stopping",
         "test_rows": "rows for the metrics",
         "unlabelled_rows": "rows without a label",
+        "clicks": "clicked rows",
         "bytes_per_row": "size on disk, bytes a row",
         "unknown_share": "share of rows with an unknown value, by feature",
         "mean_unknown_share": "mean of the same",
+        **_LINEAGE,
     },
     "wide_deep_model": {
         "dagster/row_count": "training rows of the window",
@@ -81,6 +90,7 @@ METADATA: Final[dict[str, dict[str, str]]] = {
         "seconds": "wall time of the training",
         "rows_per_second": "training rows a second, all epochs",
         "parameters": "trained weights",
+        "nonfinite_weights": "weights that are NaN or infinite; a usable model has none",
         "device": "cpu or cuda",
         "version": "the committed version",
         "path": "where the version is",
@@ -101,6 +111,18 @@ METADATA: Final[dict[str, dict[str, str]]] = {
         **_evaluated("test"),
         **_evaluated("next_day"),
     },
+    "evaluation_report": {
+        **_TABLE,
+        "dagster/row_count": "test rows that the report is about",
+        "rows_per_second": "test rows a second",
+        "verdict": "what champion_model's rule says, against the champion as it is",
+        "champion_day": "day of that champion, or none",
+        "report": "the report, with its main pictures",
+        "segments": "figures by traffic, device type, hour of day and banner position",
+        "site/calibration_ratio": "mean prediction divided by click rate on site traffic (wide_deep)",
+        "app/calibration_ratio": "mean prediction divided by click rate on app traffic (wide_deep)",
+        "path": "the HTML file, complete in itself",
+    },
     "champion_model": {
         "promoted": "whether the candidate became the champion",
         "decision": "in one sentence",
@@ -115,14 +137,36 @@ METADATA: Final[dict[str, dict[str, str]]] = {
         "version": "version of the champion after the decision",
         "path": "where it is",
     },
+    "champion_validation": {
+        **_TABLE,
+        "dagster/row_count": "scored rows",
+        "champion_day": "day of the champion, or none",
+        "champion_version": "version of its wide_deep_model, or none",
+        "rows_of": "all: labelled rows of a day after the champion's; test: the test split of an earlier day; or none",
+        "note": "why nothing was scored",
+        **{f"champion/{metric}": f"{meaning} (champion on these rows)" for metric, meaning in _METRICS.items()},
+        "reference/normalized_entropy": "the champion's own on its test rows at its promotion",
+        "reference/calibration_ratio": "the champion's own on its test rows at its promotion",
+        "normalized_entropy_increase": "normalized entropy divided by the reference, minus 1",
+        "calibration_ratio": "as champion/calibration_ratio, for a chart beside the increase",
+        "reliability": "picture: click rate over mean prediction",
+    },
 }
-"""Asset -> metadata key -> meaning."""
+METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()}
+"""Asset -> metadata key -> meaning. The job reports them, but for the cost, which its launcher adds."""
 
-OPTIONAL: Final[dict[str, set[str]]] = {
+_OPTIONAL: Final[dict[str, set[str]]] = {
     "wide_deep_model": {"validation_auc"},
-    "evaluation_metrics": {key for key in METADATA["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
+    "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
+    "evaluation_report": {"site/calibration_ratio", "app/calibration_ratio"},
     "champion_model": {"champion_logloss", "version", "path"},
+    "champion_validation": {
+        *("note", "normalized_entropy_increase", "calibration_ratio", "reliability"),
+        *(f"champion/{metric}" for metric in _METRICS),
+        *("reference/normalized_entropy", "reference/calibration_ratio"),
+    },
 }
+OPTIONAL: Final = {asset: {*_OPTIONAL.get(asset, ()), "external_job"} for asset in METADATA}
 
 
 def markdown_table() -> str:
@@ -134,7 +178,7 @@ def markdown_table() -> str:
             pictures = {f"ROWS/{name}": "picture" for name in _PICTURES}
             keys = {key: meaning for key, meaning in keys.items() if "test/" not in key and "next_day/" not in key}
             keys = {**keys, **metrics, **pictures}
-        optional = OPTIONAL.get(asset, set())
+        optional = OPTIONAL[asset]
         for position, (key, meaning) in enumerate(keys.items()):
             note = " (left out where undefined)" if key in optional else ""
             lines.append(f"| {f'`{asset}`' if position == 0 else ''} | `{key}` | {meaning}{note} |")

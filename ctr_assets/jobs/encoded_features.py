@@ -34,6 +34,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
             {
                 **throughput(manifest, store, rows, seconds),
                 **{f"{split}_rows": count for split, count in splits.items()},
+                "clicks": manifest.properties["clicks"],
                 "bytes_per_row": round(manifest.bytes / max(1, manifest.rows), 2),
                 "unknown_share": r.markdown(f"| feature | out of vocabulary |\n|---|---:|\n{table}"),
                 "mean_unknown_share": sum(shares.values()) / len(shares),

@@ -1,15 +1,16 @@
 """Trains the Wide & Deep model of one day on its trailing window, commits it, and reports how well it did."""
 
-import io
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from ctr_assets.evaluation.report_plots import training_curve
 from ctr_assets.jobs.report import Report, path, picture
 from ctr_assets.storage import Store
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
-from ctr_assets.training.train import EpochMetrics, TrainedModel, train
+from ctr_assets.training.train import TrainedModel, train
 
 
 class Params(BaseModel):
@@ -51,26 +52,9 @@ def metadata(store: Store, trained: TrainedModel) -> dict[str, Any]:
         "seconds": trained.seconds,
         "rows_per_second": trained.rows_per_second,
         "parameters": trained.parameters,
+        "nonfinite_weights": manifest.properties["nonfinite_weights"],
         "device": trained.device,
         "version": manifest.version,
         "path": path(store.path(WIDE_DEEP_MODEL, manifest.partition, manifest.version)),
-        "training_curve": picture(training_curve(trained.curve), "Logloss by epoch"),
+        "training_curve": picture(training_curve([asdict(epoch) for epoch in trained.curve]), "Logloss by epoch"),
     }
-
-
-def training_curve(curve: list[EpochMetrics]) -> bytes:
-    """A PNG of training and validation logloss by epoch."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 3.2), layout="constrained")
-    axes = figure.subplots()
-    epochs = [metrics.epoch for metrics in curve]
-    axes.plot(epochs, [metrics.train_logloss for metrics in curve], marker="o", label="training")
-    axes.plot(epochs, [metrics.validation_logloss for metrics in curve], marker="o", label="validation")
-    best = min(curve, key=lambda metrics: metrics.validation_logloss)
-    axes.axvline(best.epoch, color="grey", linestyle=":", label=f"kept: epoch {best.epoch}")
-    axes.set(xlabel="epoch", ylabel="logloss (nats a row)", xticks=epochs)
-    axes.legend()
-    png = io.BytesIO()
-    figure.savefig(png, format="png", dpi=110)
-    return png.getvalue()

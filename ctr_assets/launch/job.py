@@ -7,6 +7,14 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Footprint:
+    """What a job occupies from its launch to its end: cores and GPUs, as they were asked for."""
+
+    cores: float
+    gpus: int = 0
+
+
+@dataclass(frozen=True)
 class JobDescription:
     """One job.
 

@@ -1,5 +1,6 @@
 """The one launch path: open a Pipes session, let an engine run the job, and believe nothing but its own report."""
 
+import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dagster import PipesTempFileContextInjector, open_pipes_session
 from dagster._core.definitions.metadata.external_metadata import metadata_map_from_external
 from dagster._core.pipes.context import PipesSession
 
-from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.job import Footprint, JobDescription
 from ctr_assets.launch.messages import WholeLineMessageReader
 
 
@@ -28,22 +29,46 @@ class JobLauncher(dg.ConfigurableResource, ABC):
         Raises :class:`JobFailedError` unless the engine ended well AND the job closed its report AND every expected
         partition was reported: an exit code alone proves nothing.
         """
+        launched = time.monotonic()
         with self.open_session(context, job) as session:
             failure = self.execute(context, job, session)
         messages = session.get_custom_messages()
         told = [message["failed"] for message in messages if "failed" in message]
-        if told or failure:
-            raise JobFailedError(description=f"{job.name} failed: {told[0] if told else failure}")
-        if not session.message_handler.received_closed_message:
-            raise JobFailedError(
-                description=f"{job.name} ended without closing its report: it was killed or lost. Materialize it again"
-            )
         reported = {message["partition"]: message["metadata"] for message in messages if "partition" in message}
         missing = [partition for partition in job.partitions if partition not in reported]
-        if missing:
-            raise JobFailedError(description=f"{job.name} reported nothing for {', '.join(map(repr, missing))}")
+        problem = None
+        if told or failure:
+            problem = f"{job.name} failed: {told[0] if told else failure}"
+        elif not session.message_handler.received_closed_message:
+            problem = f"{job.name} ended without closing its report: it was killed or lost. Materialize it again"
+        elif missing:
+            problem = f"{job.name} reported nothing for {', '.join(map(repr, missing))}"
+        if problem is not None:
+            self.discard(context, job)
+            raise JobFailedError(description=problem)
+        cost = self._cost(context, job, time.monotonic() - launched)
         for partition in job.partitions:
-            context.add_asset_metadata(_metadata(reported[partition]), partition_key=partition or None)
+            metadata = {**_metadata(reported[partition]), **cost}
+            context.add_asset_metadata(metadata, partition_key=partition or None)
+
+    def _cost(self, context: dg.AssetExecutionContext, job: JobDescription, seconds: float) -> dict[str, Any]:
+        footprint, external = self.footprint(job), self.external_job(context, job)
+        return {
+            "core_seconds": round(footprint.cores * seconds, 1),
+            "gpu_seconds": round(footprint.gpus * seconds, 1),
+            **({"external_job": external} if external is not None else {}),
+        }
+
+    @abstractmethod
+    def footprint(self, job: JobDescription) -> Footprint:
+        """What the job occupies while it runs; where the engine may grow, at its largest."""
+
+    def external_job(self, context: dg.AssetExecutionContext, job: JobDescription) -> dg.MetadataValue | None:
+        """Where a person finds the job outside Dagster; None when it ran inside the run."""
+        return None
+
+    def discard(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
+        """Leave nothing of a failed job that a retry would adopt; its engine may have called it a success."""
 
     @contextmanager
     def open_session(self, context: dg.AssetExecutionContext, job: JobDescription) -> Iterator[PipesSession]:

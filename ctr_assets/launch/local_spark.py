@@ -11,7 +11,7 @@ from dagster_pyspark import LazyPySparkResource
 
 from ctr_assets.jobs.__main__ import run_job_reporting
 from ctr_assets.launch.java import find_java_home
-from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.job import Footprint, JobDescription
 from ctr_assets.launch.launcher import JobLauncher
 
 LOCAL_SPARK_CONFIG: Final = {
@@ -49,3 +49,6 @@ class LocalSparkLauncher(JobLauncher):
         with pipes:
             run_job_reporting(job.name, job.arguments[-1], pipes)
         return None
+
+    def footprint(self, job: JobDescription) -> Footprint:
+        return Footprint(cores=os.cpu_count() or 1)

@@ -12,7 +12,7 @@ from dagster._core.pipes.context import PipesSession
 from pydantic import Field
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS
-from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.job import Footprint, JobDescription
 from ctr_assets.launch.launcher import JobLauncher
 
 LAUNCHER_PID_VARIABLE: Final = "CTR_LAUNCHER_PID"
@@ -50,6 +50,9 @@ class ProcessLauncher(JobLauncher):
             return [sys.executable, "-m", "ctr_assets.jobs", *job.arguments]
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.processes}"]
         return [*torchrun, "-m", "ctr_assets.jobs", *job.arguments]
+
+    def footprint(self, job: JobDescription) -> Footprint:
+        return Footprint(cores=os.cpu_count() or 1)
 
     def _stop(self, process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGTERM)

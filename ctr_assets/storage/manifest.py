@@ -24,7 +24,8 @@ class Manifest(BaseModel):
     """What a reader needs to know of a committed version.
 
     ``content_fingerprint`` depends on the bytes of the files in order, not on their names, the version or the time:
-    two runs that wrote the same data have the same one. ``inputs`` maps ``table/partition`` to the version read.
+    two runs that wrote the same data have the same one. ``inputs`` maps ``table/partition`` to the version read, and
+    ``input_contents`` to its content fingerprint.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -40,6 +41,7 @@ class Manifest(BaseModel):
     created_at: datetime
     created_by: dict[str, str]
     inputs: dict[str, str] = Field(default_factory=dict)
+    input_contents: dict[str, str] = Field(default_factory=dict)
     properties: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -51,6 +53,11 @@ class Manifest(BaseModel):
     def reference(self) -> str:
         """``table/partition``, the key under which another manifest names this one as its input."""
         return f"{self.table}/{self.partition}"
+
+    def was_made_from(self, other: "Manifest") -> bool:
+        """Whether ``other`` is what this version was made from: the version that was read, or one of equal content."""
+        same_version = self.inputs.get(other.reference) == other.version
+        return same_version or self.input_contents.get(other.reference) == other.content_fingerprint
 
 
 def build_manifest(
@@ -65,7 +72,7 @@ def build_manifest(
     properties: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Describe a version whose files are all written. Pure; commits nothing."""
-    files = tuple(files)
+    files, inputs = tuple(files), tuple(inputs)
     return Manifest(
         table=table,
         partition=partition,
@@ -78,6 +85,7 @@ def build_manifest(
         created_at=datetime.now(UTC),
         created_by=dict(created_by),
         inputs={manifest.reference: manifest.version for manifest in inputs},
+        input_contents={manifest.reference: manifest.content_fingerprint for manifest in inputs},
         properties=dict(properties or {}),
     )
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from ctr_assets.storage import Store
+from ctr_assets.tables import CHECKPOINTS
 
-ROOT = "checkpoints"
 _NAME = re.compile(r"epoch-(\d{4})\.pt$")
 
 
@@ -23,7 +23,7 @@ class Checkpoints:
 
     def __init__(self, store: Store, table: str, partition: str, fingerprint: str) -> None:
         self.store = store
-        self._parts = (ROOT, table, partition, fingerprint)
+        self._parts = (CHECKPOINTS, table, partition, fingerprint)
         self.folder = store.path(*self._parts)
 
     def epochs(self) -> list[int]:

@@ -20,11 +20,17 @@ _COPY_BYTES = 1 << 22
 
 
 def publish(
-    store: Store, window: Window, card: dict[str, Any], weights: dict[str, torch.Tensor], created_by: dict[str, str]
+    store: Store,
+    window: Window,
+    card: dict[str, Any],
+    weights: dict[str, torch.Tensor],
+    created_by: dict[str, str],
+    measured: dict[str, Any],
 ) -> Manifest:
     """Write both files under a fresh version and commit it: the last step makes the model visible, whole.
 
-    The same weights give the same bytes.
+    The same weights give the same bytes; what was ``measured`` (seconds, device) differs from run to run, so it is a
+    property of the manifest and not in the card.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(weights.items())}
     version = store.begin(WIDE_DEEP_MODEL, window.day)
@@ -40,7 +46,11 @@ def publish(
         [describe(WEIGHTS_NAME, weights_sink), describe(CARD_NAME, card_sink)],
         {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items()},
         inputs=[window.vocabulary, *window.encoded],
-        properties={key: card[key] for key in ("window", "vocabulary_fingerprint", "train_rows", "config", "metrics")},
+        properties={
+            **{key: card[key] for key in ("window", "vocabulary_fingerprint", "train_rows", "config", "metrics")},
+            "nonfinite_weights": sum(int((~torch.isfinite(tensor)).sum()) for tensor in tensors.values()),
+            **measured,
+        },
         created_by=created_by,
     )
 

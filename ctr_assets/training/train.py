@@ -173,7 +173,8 @@ class _Training:
         metrics = {"best_epoch": self.best.epoch, "epochs": len(self.curve), **asdict(self.best)}
         del metrics["epoch"]
         card = {**self.card, "metrics": metrics, "curve": [asdict(epoch) for epoch in self.curve]}
-        manifest = publish(self.store, self.window, card, weights, created_by)
+        measured = {"device": str(self.ranks.device), "seconds": round(time.monotonic() - self.started, 3)}
+        manifest = publish(self.store, self.window, card, weights, created_by, measured)
         self.checkpoints.remove()
         return manifest
 

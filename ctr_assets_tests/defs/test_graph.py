@@ -1,10 +1,15 @@
 """The deployed graph: which assets there are, how they depend on one another, and what each says of itself."""
 
+import os
+import subprocess
+import sys
+
 import dagster as dg
 import pytest
 
 from ctr_assets.definitions import defs
 from ctr_assets.defs import partitions
+from ctr_assets.defs.freshness import KEPT_FRESH
 from ctr_assets.tables import ENCODED_SCHEMA
 
 GRAPH = defs.resolve_asset_graph()
@@ -16,7 +21,9 @@ DEPENDENCIES = {
     "wide_deep_model": {"encoded_features"},
     "gbt_baseline": {"encoded_features"},
     "evaluation_metrics": {"wide_deep_model", "gbt_baseline", "encoded_features"},
-    "champion_model": {"evaluation_metrics"},
+    "evaluation_report": {"wide_deep_model", "gbt_baseline", "evaluation_metrics"},
+    "champion_model": {"evaluation_metrics", "evaluation_report"},
+    "champion_validation": {"encoded_features", "champion_model"},
 }
 SPARK_ASSETS = {"raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features", "gbt_baseline"}
 TABLES = SPARK_ASSETS - {"gbt_baseline"}
@@ -98,3 +105,17 @@ def test_the_days_are_those_of_the_published_data():
     assert partitions.day_before("2014-10-21") is None
     assert partitions.day_before("2014-11-01") == "2014-10-31"
     assert partitions.day_after("2014-10-31") == "2014-11-01"
+
+
+def test_only_a_live_feed_grows_old():
+    script = """
+from ctr_assets.definitions import defs
+graph = defs.resolve_asset_graph()
+print(*sorted(key.path[-1] for key in graph.get_all_asset_keys() if graph.get(key).freshness_policy))
+"""
+    for last_day, kept_fresh in (("2014-10-31", set()), ("open", set(KEPT_FRESH))):
+        environment = {**os.environ, "CTR_LAST_DAY": last_day}
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", script], env=environment, capture_output=True, text=True
+        )
+        assert set(run.stdout.split()) == kept_fresh, run.stderr

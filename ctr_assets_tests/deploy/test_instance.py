@@ -94,6 +94,14 @@ def test_the_charts_values_give_the_same_instance():
     assert chart["telemetry"] == INSTANCE["telemetry"]
 
 
+def test_the_charts_database_is_the_same():
+    chart, stated = values("dagster-values.yaml")["postgresql"], INSTANCE["storage"]["postgres"]["postgres_db"]
+    assert chart["postgresqlScheme"] == stated["scheme"]
+    assert chart["postgresqlUsername"] == stated["username"]
+    assert chart["postgresqlDatabase"] == stated["db_name"]
+    assert chart["service"]["port"] == stated["port"]
+
+
 def test_the_charts_run_launcher_gives_the_same():
     chart = values("dagster-values.yaml")
     launcher = chart["runLauncher"]
@@ -104,6 +112,7 @@ def test_the_charts_run_launcher_gives_the_same():
     assert stated["failPodOnRunFailure"] is wanted["fail_pod_on_run_failure"]
     run = wanted["run_k8s_config"]
     assert stated["runK8sConfig"]["jobSpecConfig"] == run["job_spec_config"]
+    assert stated["runK8sConfig"]["podSpecConfig"] == run["pod_spec_config"]
     assert stated["runK8sConfig"]["podTemplateSpecMetadata"] == run["pod_template_spec_metadata"]
     assert chart["global"]["postgresqlSecretName"] == wanted["postgres_password_secret"]
     assert chart["global"]["dagsterHome"] == wanted["dagster_home"]

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from ctr_assets.etl.columns import CROSS_SEPARATOR
@@ -168,6 +169,8 @@ def test_unlabelled_rows_are_encoded_and_teach_the_vocabulary_nothing(spark, sto
     manifest = encode(spark, store, DAYS, {})[DAYS[2]]
     assert manifest.properties["splits"]["unlabelled"] == 200
     assert sum(manifest.properties["splits"].values()) == manifest.rows == 1100
+    labels = [store.parquet(manifest, file).read(columns=["label"])["label"].to_numpy() for file in manifest.files]
+    assert manifest.properties["clicks"] == np.nansum(np.concatenate(labels)) > 0
 
 
 def test_vocabularies_of_different_chains_are_refused(spark, store, tmp_path):

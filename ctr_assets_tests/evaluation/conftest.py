@@ -10,6 +10,7 @@ import pytest
 
 from ctr_assets.etl.gbt_config import GbtConfig
 from ctr_assets.jobs import evaluation_metrics
+from ctr_assets.jobs.contract import METADATA, OPTIONAL
 from ctr_assets.storage import Store
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets_tests.encoded_days import write_days
@@ -21,6 +22,9 @@ DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 TINY = TrainingConfig(
     hidden=[16], epochs=8, patience=8, batch_size=256, learning_rate=1e-2, embedding_learning_rate=1e-2, device="cpu"
 )
+
+
+ADDED_BY_THE_LAUNCHER = {"core_seconds", "gpu_seconds", "external_job"}
 
 
 class RecordingReport:
@@ -41,6 +45,13 @@ class RecordingReport:
         """Of the only partition reported."""
         ((_, metadata),) = self.partitions
         return metadata
+
+
+def assert_as_contracted(asset: str, reported: dict[str, Any]) -> None:
+    """What a job reported has the keys that the metadata contract names for its asset."""
+    contracted = set(METADATA[asset]) - ADDED_BY_THE_LAUNCHER
+    assert set(reported) <= contracted
+    assert contracted - set(reported) <= OPTIONAL[asset]
 
 
 def window_of(day: str) -> list[str]:

@@ -2,14 +2,15 @@ from typing import Any
 
 import pytest
 
+from ctr_assets.evaluation.contest import CURRENT, evaluated_candidate
 from ctr_assets.evaluation.metrics import evaluate
 from ctr_assets.evaluation.promotion import Decision
-from ctr_assets.evaluation.scored import score_test_rows
+from ctr_assets.evaluation.scored import RowsOf, score_rows
 from ctr_assets.jobs import champion_model
-from ctr_assets.jobs.champion_model import CURRENT, evaluated_candidate, promote
+from ctr_assets.jobs.champion_model import promote
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.storage.window import check_window
-from ctr_assets.tables import CHAMPION_MODEL, WIDE_DEEP_MODEL
+from ctr_assets.tables import CHAMPION_MODEL, EVALUATION_METRICS, WIDE_DEEP_MODEL
 from ctr_assets_tests.evaluation.conftest import DAYS, TINY, RecordingReport, evaluate_day, train_wide_deep, window_of
 
 DAY, NEXT_DAY = DAYS[1], DAYS[2]
@@ -39,6 +40,8 @@ def test_the_first_model_that_beats_the_baselines_is_promoted(store: Store):
     assert "There is no champion yet" in reported["reasons"]["raw_value"]
     assert _champion(store).version == reported["version"]
     assert _champion(store).properties["day"] == DAY
+    figures = store.manifest(EVALUATION_METRICS, DAY).properties["metrics"]["test"]["wide_deep"]
+    assert _champion(store).properties["test_metrics"] == figures
 
 
 def test_the_first_model_that_does_not_beat_the_baselines_is_not_promoted(store: Store):
@@ -74,7 +77,7 @@ def test_a_better_model_of_a_later_day_replaces_the_champion_judged_on_the_same_
     weak = _champion(store)
     evaluate_day(store, NEXT_DAY)
     reported = _challenge(store, NEXT_DAY)
-    rows = score_test_rows(store, check_window(store, NEXT_DAY, window_of(NEXT_DAY)), Scorer.load(store, weak))
+    rows = score_rows(store, check_window(store, NEXT_DAY, window_of(NEXT_DAY)), RowsOf.TEST, Scorer.load(store, weak))
     assert reported["champion_logloss"] == evaluate(*rows).logloss
     assert reported["rows"] == len(rows[0])
     assert reported["promoted"] is True
@@ -112,7 +115,7 @@ def test_deleting_the_days_model_does_not_hurt_the_champion(store: Store):
     _challenge(store, DAY)
     store.remove_tree(WIDE_DEEP_MODEL, DAY)
     scorer = Scorer.load(store, _champion(store))
-    labels, probabilities = score_test_rows(store, check_window(store, DAY, window_of(DAY)), scorer)
+    labels, probabilities = score_rows(store, check_window(store, DAY, window_of(DAY)), RowsOf.TEST, scorer)
     assert evaluate(labels, probabilities).logloss is not None
 
 

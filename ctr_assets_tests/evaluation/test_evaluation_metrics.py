@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +13,17 @@ from ctr_assets.evaluation.scored import MODELS, SCORED_SCHEMA, RowsOf, read_sco
 from ctr_assets.features import Split
 from ctr_assets.jobs.evaluation_metrics import find_next_day
 from ctr_assets.split import split_codes, stable_hash
-from ctr_assets.storage import ParquetPart, Store
+from ctr_assets.storage import Store
 from ctr_assets.storage.window import WindowError
 from ctr_assets.tables import (
     ENCODED_FEATURES,
-    ENCODED_SCHEMA,
     EVALUATION_METRICS,
     FEATURE_VOCABULARY,
     GBT_BASELINE,
     SCORED_IMPRESSIONS,
     WIDE_DEEP_MODEL,
 )
+from ctr_assets_tests.encoded_days import reencode, with_column
 from ctr_assets_tests.evaluation.conftest import DAYS, Evaluated, evaluate_day, window_of
 
 DAY, NEXT_DAY = DAYS[1], DAYS[2]
@@ -41,25 +40,6 @@ TABLE_KEYS = {
 
 def _keys(rows_of: str) -> set[str]:
     return {f"{rows_of}/{model}/{name}" for model in MODELS for name in FIGURES} | {f"{rows_of}/{p}" for p in PICTURES}
-
-
-def _reencode(store: Store, day: str, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Commit the day again with every row group changed."""
-    old = store.manifest(ENCODED_FEATURES, day)
-    version, files = store.begin(ENCODED_FEATURES, day), []
-    for file in old.files:
-        part = ParquetPart(store, version.folder, file.name, ENCODED_SCHEMA)
-        with store.parquet(old, file) as parquet:
-            for group in range(parquet.num_row_groups):
-                part.write(change(parquet.read_row_group(group)).cast(ENCODED_SCHEMA))
-        files.append(part.close())
-    inputs = [store.manifest("raw_impressions", day), store.manifest(FEATURE_VOCABULARY, day)]
-    version.commit(files, old.columns, inputs=inputs, properties=old.properties)
-
-
-def _with_column(table: pa.Table, name: str, value: int | None) -> pa.Table:
-    values = pa.array([value] * table.num_rows, pa.int8())
-    return table.set_column(table.schema.get_field_index(name), name, values)
 
 
 def test_every_reported_figure_can_be_recomputed_from_the_scored_rows(evaluated: Evaluated):
@@ -126,14 +106,14 @@ def test_a_next_day_that_is_not_there_is_left_out_and_said(evaluated: Evaluated,
 
 
 def test_a_next_day_without_labels_is_left_out_and_said(store: Store):
-    _reencode(
-        store, NEXT_DAY, lambda rows: _with_column(_with_column(rows, "label", None), "split", Split.UNLABELLED.code)
+    reencode(
+        store, NEXT_DAY, lambda rows: with_column(with_column(rows, "label", None), "split", Split.UNLABELLED.code)
     )
     assert evaluate_day(store, DAY, NEXT_DAY)["next_day"] == f"left out: {NEXT_DAY} has no labelled rows"
 
 
 def test_a_next_day_without_clicks_reports_what_is_defined_and_says_what_is_not(store: Store):
-    _reencode(store, NEXT_DAY, lambda rows: _with_column(rows, "label", 0))
+    reencode(store, NEXT_DAY, lambda rows: with_column(rows, "label", 0))
     reported = evaluate_day(store, DAY, NEXT_DAY)
     assert reported["next_day/wide_deep/clicks"] == 0
     assert reported["next_day/wide_deep/logloss"] > 0
@@ -161,6 +141,7 @@ def test_a_model_of_another_vocabulary_is_refused(store: Store, table: str):
 _KILLED_BEFORE_COMMIT = """
 import os, signal, sys
 from ctr_assets.storage import store as module
+from ctr_assets_tests.encoded_days import reencode, with_column
 from ctr_assets_tests.evaluation.conftest import evaluate_day
 
 commit = module.TableVersion.commit

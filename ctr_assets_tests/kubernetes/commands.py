@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ctr_assets_tests.kubernetes.resources import Json
@@ -27,18 +27,26 @@ def spark_env(spec: Json) -> dict[str, str]:
 
 
 def container_command(container: Json) -> list[str]:
-    """`command` and `args`; python and torchrun are those of this interpreter."""
+    """`command` and `args`; python, torchrun and dagster are those of this interpreter."""
     command = [*container.get("command", []), *container.get("args", [])]
     program = Path(command[0]).name if command else ""
     if program.startswith("python"):
         return [sys.executable, *command[1:]]
     if program == "torchrun":
         return [sys.executable, "-m", "torch.distributed.run", *command[1:]]
+    if program == "dagster":
+        return [sys.executable, "-m", "dagster", *command[1:]]
     return [str(one) for one in command]
 
 
 def plain_env(env: Sequence[Json]) -> dict[str, str]:
     return {one["name"]: str(one["value"]) for one in env if "value" in one}
+
+
+def secret_env(env: Sequence[Json], read: Callable[[str, str], str]) -> dict[str, str]:
+    """The variables that come from secrets; `read` takes a secret's name and key."""
+    references = {one["name"]: one.get("valueFrom", {}).get("secretKeyRef") for one in env}
+    return {name: read(found["name"], found["key"]) for name, found in references.items() if found}
 
 
 def process_env(manifest_env: Mapping[str, str]) -> dict[str, str]:

@@ -17,7 +17,8 @@ class EventRecorder:
         self._store = store
 
     def of_operator(self, component: str, resource: Resource, obj: Json, reason: str, message: str) -> None:
-        is_bad = any(word in reason for word in ("Fail", "Error", "Err", "BackOff", "Unsched", "Pending", "Suspend"))
+        bad = ("Fail", "Error", "Err", "BackOff", "Backoff", "Unsched", "Pending", "Suspend")
+        is_bad = any(word in reason for word in bad)
         normal = ("PyTorchJobFailed", "SparkExecutorPending")
         type_ = "Warning" if is_bad and reason not in normal else "Normal"
         source = {"source": {"component": component}, "reportingComponent": component, "reportingInstance": ""}

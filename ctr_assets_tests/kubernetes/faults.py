@@ -26,6 +26,15 @@ class _Countdown:
     matches: Callable[[Request], bool]
 
 
+@dataclass(frozen=True)
+class LogCut:
+    """Where a followed log ends too soon: after lines and some bytes of the next; with a last chunk if `cleanly`."""
+
+    after_lines: int
+    bytes_of_next: int = 0
+    cleanly: bool = False
+
+
 @dataclass
 class Faults:
     """Set by a test, asked by the server at each request."""
@@ -33,7 +42,7 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _failures: list[tuple[_Countdown, ApiError]] = field(default_factory=list)
     _lost_answers: list[_Countdown] = field(default_factory=list)
-    _dropped_logs: list[int] = field(default_factory=list)
+    _log_cuts: list[LogCut] = field(default_factory=list)
     _denied_creates: list[tuple[str, str]] = field(default_factory=list)
     _forbidden: set[tuple[str, str, str | None]] = field(default_factory=set)
 
@@ -47,9 +56,9 @@ class Faults:
         with self._lock:
             self._lost_answers.append(_Countdown(count, _picks(method, path)))
 
-    def drop_log_stream(self, after_lines: int) -> None:
+    def cut_log_stream(self, cut: LogCut) -> None:
         with self._lock:
-            self._dropped_logs.append(after_lines)
+            self._log_cuts.append(cut)
 
     def deny_create(self, message: str, plural: str) -> None:
         with self._lock:
@@ -61,7 +70,7 @@ class Faults:
 
     def clear(self) -> None:
         with self._lock:
-            for each in (self._failures, self._lost_answers, self._dropped_logs, self._denied_creates):
+            for each in (self._failures, self._lost_answers, self._log_cuts, self._denied_creates):
                 each.clear()
             self._forbidden.clear()
 
@@ -75,10 +84,10 @@ class Faults:
         with self._lock:
             return any(_strikes(countdown, request) for countdown in self._lost_answers)
 
-    def lines_before_drop(self) -> int | None:
-        """For a log stream that opens now: after how many lines it breaks, if it does."""
+    def next_log_cut(self) -> LogCut | None:
+        """For a log stream that opens now: where it is cut off, if it is."""
         with self._lock:
-            return self._dropped_logs.pop(0) if self._dropped_logs else None
+            return self._log_cuts.pop(0) if self._log_cuts else None
 
     def raise_denial(self, path: ApiPath) -> None:
         with self._lock:

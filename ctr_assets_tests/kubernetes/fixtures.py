@@ -33,7 +33,7 @@ def api_server() -> Iterator[FakeApiServer]:
 
 @pytest.fixture
 def operator(api_server: FakeApiServer) -> Iterator[ScriptedOperator]:
-    """Both operators of `api_server`; they really run the containers' commands."""
+    """Both operators and the Job controller of `api_server`; they really run the containers' commands."""
     with ScriptedOperator(api_server) as scripted:
         yield scripted
 
@@ -48,6 +48,11 @@ def gcs_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GcsEmulat
 @pytest.fixture
 def gcs(gcs_emulator: GcsEmulator, monkeypatch: pytest.MonkeyPatch) -> GcsBucket:
     """A new bucket, with this process and its children pointed at the emulator."""
+    return new_bucket(gcs_emulator, monkeypatch)
+
+
+def new_bucket(gcs_emulator: GcsEmulator, monkeypatch: pytest.MonkeyPatch) -> GcsBucket:
+    """What `gcs` gives, for fixtures of a wider scope."""
     for name, value in gcs_emulator.environment.items():
         monkeypatch.setenv(name, value)
     # gcsfs reads GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT when it is imported, which is long before this: without these lines

@@ -1,10 +1,12 @@
-"""`ScriptedOperator`: both operators and the node of the fake cluster, playing a scenario per resource."""
+"""`ScriptedOperator`: operators, Job controller and node of the fake cluster, playing a scenario per resource."""
 
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from ctr_assets_tests.kubernetes.job_controller import COMPONENT as JOB_COMPONENT
+from ctr_assets_tests.kubernetes.job_controller import JobPlay
 from ctr_assets_tests.kubernetes.kubelet import Kubelet
 from ctr_assets_tests.kubernetes.reconciling import GoneError, Played
 from ctr_assets_tests.kubernetes.recordings import find_recordings
@@ -22,10 +24,17 @@ from ctr_assets_tests.kubernetes.training_operator import PyTorchJobPlay
 SPEED = 20.0
 
 ChooseScenario = Callable[[Json], str | Scenario]
+Play = SparkApplicationPlay | PyTorchJobPlay | JobPlay
+# Who plays a new object, and the component that its events name.
+PLAYED_BY: dict[Resource, tuple[Callable[[Played], Play], str]] = {
+    SPARK_APPLICATIONS: (SparkApplicationPlay, SPARK_COMPONENT),
+    PYTORCH_JOBS: (PyTorchJobPlay, TRAINING_COMPONENT),
+    JOBS: (JobPlay, JOB_COMPONENT),
+}
 
 
 class ScriptedOperator:
-    """A context manager. `scenario` says what happens to each new custom resource: a name, or a function of it.
+    """A context manager. `scenario` says what happens to each new resource or Job: a name, or a function of it.
 
     At its exit everything that it started is killed and joined, and an error in its threads is raised.
     """
@@ -90,7 +99,7 @@ class ScriptedOperator:
         is_gone = change.type == "DELETED"
         if change.resource == PODS:
             self.kubelet.look_at(change.object, is_gone)
-        elif change.resource in (SPARK_APPLICATIONS, PYTORCH_JOBS, JOBS):
+        elif change.resource in PLAYED_BY:
             if is_gone or "deletionTimestamp" in change.object["metadata"]:
                 if uid in self._played:
                     self._played[uid].is_gone.set()
@@ -100,14 +109,11 @@ class ScriptedOperator:
     def _begin(self, resource: Resource, obj: Json) -> None:
         chosen = self.scenario(obj) if callable(self.scenario) else self.scenario
         scenario = named_scenario(chosen) if isinstance(chosen, str) else chosen
-        if resource == JOBS and scenario.transcript is None:
-            return  # there is no job controller: a Job is only ever a replay
         if not self.run_processes and scenario.starts_process:
             # What waits for an accident must live to see it.
             seconds = None if scenario.interruption else 0.1
             scenario = Scenario(**{**vars(scenario), "starts_process": False, "seconds": seconds})
-        component = SPARK_COMPONENT if resource == SPARK_APPLICATIONS else TRAINING_COMPONENT
-        played = Played(self.server, self.kubelet, resource, obj, scenario, component, self.speed)
+        played = Played(self.server, self.kubelet, resource, obj, scenario, PLAYED_BY[resource][1], self.speed)
         self._played[played.uid] = played
         self._threads.append(threading.Thread(target=self._play, args=(played,), name=f"play-{played.name}"))
         self._threads[-1].start()
@@ -119,10 +125,8 @@ class ScriptedOperator:
                 if recordings is None:
                     raise FileNotFoundError("no recordings to replay: set CTR_K8S_RECORDINGS")
                 replay(played, recordings / "transcripts", played.scenario.transcript)
-            elif played.resource == SPARK_APPLICATIONS:
-                SparkApplicationPlay(played).play()
             else:
-                PyTorchJobPlay(played).play()
+                PLAYED_BY[played.resource][0](played).play()
         except GoneError:
             return
         except Exception as e:

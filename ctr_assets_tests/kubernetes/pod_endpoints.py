@@ -30,13 +30,18 @@ class PodEndpoints:
         if not options.follow:
             lines = log.read(options.since_ns, options.tail)
             return Answer(text=b"".join(line.render(options.timestamps) for line in lines)[: options.limit_bytes])
-        drop_after = self.faults.lines_before_drop()
+        cut = self.faults.next_log_cut()
 
         def stream() -> Iterator[bytes]:
             for count, line in enumerate(log.follow(options.since_ns, options.tail, is_over)):
-                if count == drop_after:
+                rendered = line.render(options.timestamps)
+                if cut is not None and count == cut.after_lines:
+                    if cut.bytes_of_next:
+                        yield rendered[: cut.bytes_of_next]
+                    if cut.cleanly:
+                        return
                     raise ConnectionDroppedError
-                yield line.render(options.timestamps)
+                yield rendered
 
         return Answer(stream=stream(), stream_type="text/plain")
 

@@ -79,6 +79,17 @@ def play(server: FakeApiServer, resource: Resource, manifest: Json, states: int)
     return played_states(server, resource, name)
 
 
+def job_states(statuses: list[Json]) -> list[Any]:
+    """What a Job counts and concludes, each state once; whether its pod is ready is the pod's own story."""
+    seen = []
+    for status in statuses:
+        counts = [status.get(key, 0) for key in ("active", "succeeded", "failed", "terminating")]
+        uncounted = [(key, len(uids)) for key, uids in status.get("uncountedTerminatedPods", {}).items()]
+        ended = [key for key in ("startTime", "completionTime") if key in status]
+        seen.append((counts, uncounted, ended, summary({"metadata": {"name": "NAME"}, "status": status})))
+    return [one for one in without_repeats(seen) if one[2]]
+
+
 def pod_frames(frames: list[tuple[str, Json]]) -> list[Any]:
     """A pod's life as a client sees it: type, phase, its container's state, whether it is being deleted."""
     seen = []

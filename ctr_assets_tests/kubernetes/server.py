@@ -15,7 +15,7 @@ from ctr_assets_tests.kubernetes.answers import Answer
 from ctr_assets_tests.kubernetes.api import Api
 from ctr_assets_tests.kubernetes.creating import Namespace
 from ctr_assets_tests.kubernetes.errors import ApiError
-from ctr_assets_tests.kubernetes.faults import Faults
+from ctr_assets_tests.kubernetes.faults import Faults, LogCut
 from ctr_assets_tests.kubernetes.garbage import GarbageCollector
 from ctr_assets_tests.kubernetes.logs import Logs
 from ctr_assets_tests.kubernetes.paths import Request
@@ -150,10 +150,10 @@ class FakeApiServer:
         """The next `count` requests are carried out, but the connection breaks before the answer."""
         self.faults.lose_answers(count, method, path_contains)
 
-    def drop_log_streams(self, after_lines: int, times: int = 1) -> None:
-        """The next `times` followed logs break off, with no last chunk, after that many lines."""
+    def drop_log_streams(self, after_lines: int, times: int = 1, bytes_of_next: int = 0, cleanly: bool = False) -> None:
+        """The next `times` followed logs end after that many lines and bytes: broken off, or `cleanly`."""
         for _ in range(times):
-            self.faults.drop_log_stream(after_lines)
+            self.faults.cut_log_stream(LogCut(after_lines, bytes_of_next, cleanly))
 
     def deny_create(self, message: str, plural: str = "*") -> None:
         """An admission webhook denies creates: 403 with that message, until `clear_faults`."""

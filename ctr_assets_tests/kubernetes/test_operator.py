@@ -14,7 +14,7 @@ from kubernetes.client import ApiException
 
 from ctr_assets_tests.kubernetes.commands import container_command, spark_command
 from ctr_assets_tests.kubernetes.fixtures import GcsBucket
-from ctr_assets_tests.kubernetes.manifests import NAMESPACE, pytorch_job, spark_application
+from ctr_assets_tests.kubernetes.manifests import NAMESPACE, job, pytorch_job, spark_application
 from ctr_assets_tests.kubernetes.operator import ScriptedOperator
 from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, Json
 from ctr_assets_tests.kubernetes.server import FakeApiServer
@@ -32,6 +32,7 @@ class Cluster:
         self.server = server
         self.custom = kubernetes.client.CustomObjectsApi(server.client())
         self.core = kubernetes.client.CoreV1Api(server.client())
+        self.batch = kubernetes.client.BatchV1Api(server.client())
 
     def wait_for(self, found: Callable[[], Any]) -> Any:
         """What `found` returns once it is not empty; it is asked at each change and 20 times a second."""
@@ -59,6 +60,15 @@ class Cluster:
     def conditions(self, name: str) -> dict[str, str]:
         status = self.custom.get_namespaced_custom_object(*PYTORCH, name).get("status", {})
         return {one["type"]: one["status"] for one in status.get("conditions", [])}
+
+    def run_job(self, *command: str, env: tuple[Json, ...] = ()) -> str:
+        """Create a Job named `run`; its pod's name."""
+        manifest = job("run")
+        manifest["spec"]["template"]["spec"]["containers"][0] |= {"command": list(command), "env": list(env)}
+        self.batch.create_namespaced_job(NAMESPACE, manifest)
+        pods = self.wait_for(lambda: self.core.list_namespaced_pod(NAMESPACE, label_selector="job-name=run").items)
+        name: str = pods[0].metadata.name
+        return name
 
     def log(self, pod: str) -> str:
         answer = self.core.read_namespaced_pod_log(pod, NAMESPACE, _preload_content=False)
@@ -188,6 +198,27 @@ def test_an_accident_hits_the_running_process(
     assert cluster.run_spark(program) == {"state": "FAILED", "errorMessage": error}
 
 
+def test_a_job_s_pod_gets_its_secrets_and_the_job_counts_its_success(cluster: Cluster) -> None:
+    secret = kubernetes.client.V1Secret(
+        metadata=kubernetes.client.V1ObjectMeta(name="database"), data={"password": "c2VjcmV0"}
+    )
+    cluster.core.create_namespaced_secret(NAMESPACE, secret)
+    reference = {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "database", "key": "password"}}}
+    pod = cluster.run_job("python", "-c", "import os; print(os.environ['PASSWORD'])", env=(reference,))
+    cluster.wait_for(lambda: cluster.batch.read_namespaced_job_status("run", NAMESPACE).status.succeeded)
+    assert cluster.log(pod) == "secret\n"
+
+
+@pytest.mark.parametrize("policy", ["Background", "Foreground"])
+def test_deleting_a_job_ends_its_process(cluster: Cluster, policy: str) -> None:
+    pod = cluster.run_job("python", "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    pid = int(cluster.wait_for(lambda: _log_if_any(cluster, pod)))
+    cluster.batch.delete_namespaced_job("run", NAMESPACE, propagation_policy=policy)
+    cluster.wait_for(lambda: not _has_pod(cluster, pod))
+    assert not is_alive(pid)
+    assert cluster.batch.list_namespaced_job(NAMESPACE).items == []
+
+
 def test_the_other_ranks_run_on_after_one_has_failed(cluster: Cluster, tmp_path: Path) -> None:
     program = write_program(
         tmp_path, "import os, time; print(os.getpid()); time.sleep(60 if os.environ['RANK'] == '1' else 0.5); 1 / 0"
@@ -262,4 +293,5 @@ def test_commands_name_this_interpreter() -> None:
     assert spark_command(entry)[1:] == ["-m", "ctr_assets.jobs", "x"]
     assert container_command({"command": ["torchrun", "a.py"]})[1:] == ["-m", "torch.distributed.run", "a.py"]
     assert container_command({"command": ["python3"], "args": ["a.py"]})[1:] == ["a.py"]
+    assert container_command({"args": ["dagster", "api"]})[1:] == ["-m", "dagster", "api"]
     assert container_command({"command": ["sh", "-c", "true"]}) == ["sh", "-c", "true"]

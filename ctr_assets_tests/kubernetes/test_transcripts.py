@@ -8,13 +8,14 @@ import kubernetes.client
 import kubernetes.watch
 import pytest
 
-from ctr_assets_tests.kubernetes.manifests import NAMESPACE, pytorch_job, spark_application
+from ctr_assets_tests.kubernetes.manifests import NAMESPACE, job, pytorch_job, spark_application
 from ctr_assets_tests.kubernetes.operator import ScriptedOperator
 from ctr_assets_tests.kubernetes.recorded_runs import (
     ON_FAILURE,
     RECORDINGS,
     changes_of,
     create,
+    job_states,
     needs_recordings,
     play,
     played_states,
@@ -25,7 +26,8 @@ from ctr_assets_tests.kubernetes.recorded_runs import (
     without_repeats,
 )
 from ctr_assets_tests.kubernetes.recordings import read_transcript
-from ctr_assets_tests.kubernetes.resources import EVENTS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS
+from ctr_assets_tests.kubernetes.resources import EVENTS, JOBS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS
+from ctr_assets_tests.kubernetes.scenarios import Interruption, Scenario
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 
 
@@ -59,6 +61,15 @@ PYTORCH_RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "pt-master-del": ("deleted", {}),
     "pt-clean-none": ("ok", {"workers": 1}),
 }
+# A dagster run worker ends with 0 on SIGTERM.
+EVICTED_WORKER = Scenario(seconds=None, exit_code_on_term=0, interruption=Interruption.EVICT)
+JOB_RUNS: dict[str, tuple[str | Scenario, dict[str, Any]]] = {
+    "rec-job-ok": ("ok", {}),
+    "rec-job-fail": ("fail:3", {}),
+    "rec-job-retry": ("fail:3", {"backoffLimit": 1}),
+    "job-pod-del": ("deleted", {}),
+    "dagster-evict": (EVICTED_WORKER, {}),
+}
 
 
 @needs_recordings
@@ -79,6 +90,24 @@ def test_a_pytorch_job_goes_through_the_recorded_conditions(
     scripted.scenario, options = PYTORCH_RUNS[name]
     expected = recorded_states(name)
     assert play(api_server, PYTORCH_JOBS, pytorch_job("train", "true", **options), len(expected)) == expected
+
+
+@needs_recordings
+@pytest.mark.parametrize("name", JOB_RUNS)
+def test_a_job_goes_through_the_recorded_counts_and_conditions(
+    api_server: FakeApiServer, scripted: ScriptedOperator, name: str
+) -> None:
+    assert RECORDINGS is not None
+    scripted.scenario, spec = JOB_RUNS[name]
+    frames = read_transcript(RECORDINGS / "transcripts", name)
+    expected = job_states([one["object"]["status"] for one in frames])
+    create(api_server, JOBS, job("run", **spec))
+
+    def seen() -> list[Any]:
+        return job_states([one.object["status"] for one in changes_of(api_server, JOBS, "run")])
+
+    wait_until(api_server, lambda: len(seen()) >= len(expected))
+    assert seen() == expected
 
 
 @needs_recordings

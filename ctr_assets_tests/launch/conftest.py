@@ -1,13 +1,18 @@
-"""Every launcher, ready to launch the scripted job."""
+"""Every launcher, ready to launch the scripted job, on a fake cluster and, where there is one, on a real one."""
+
+import os
 
 import dagster as dg
 import pytest
 
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator
-from ctr_assets_tests.launch.kubernetes.cluster import launcher_of
+from ctr_assets_tests.launch.kubernetes.cluster import fake_cluster, missing_variables, real_cluster
+from ctr_assets_tests.launch.kubernetes.leftovers import Processes, nothing_left_behind
 from ctr_assets_tests.launch.test_process_launcher import ScriptedProcessLauncher
 
 __all__ = ["api_server", "gcs", "gcs_emulator", "operator"]
+
+ON_A_REAL_CLUSTER = pytest.mark.cluster
 
 
 @pytest.fixture
@@ -16,11 +21,50 @@ def instance():
         yield instance
 
 
-@pytest.fixture(params=["process", "spark", "pytorch"])
-def launcher(request, tmp_path):
+@pytest.fixture
+def processes(monkeypatch):
+    """What this test starts from here on carries a mark."""
+    processes = Processes()
+    monkeypatch.setenv(processes.variable, processes.mark)
+    return processes
+
+
+@pytest.fixture
+def fake(request, api_server, operator, gcs, processes, tmp_path):
+    """The fake cluster. At the end nothing may be left on it but what ``@pytest.mark.leaves_resources`` allows."""
+    cluster = fake_cluster(api_server, gcs, tmp_path)
+    with nothing_left_behind(cluster, processes, bool(request.node.get_closest_marker("leaves_resources"))):
+        yield cluster
+
+
+@pytest.fixture
+def real(request, processes, tmp_path):
+    """Your cluster, under the same rule."""
+    if missing := missing_variables(os.environ):
+        pytest.skip(f"no cluster to test on: set {', '.join(missing)} (deploy/README.md)")
+    cluster = real_cluster(os.environ, tmp_path)
+    with nothing_left_behind(cluster, processes, bool(request.node.get_closest_marker("leaves_resources"))):
+        yield cluster
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=ON_A_REAL_CLUSTER)])
+def cluster(request):
+    """Either cluster: what a test of this fixture shows must hold on both."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(
+    params=[
+        "process",
+        "spark",
+        "pytorch",
+        pytest.param("spark on a real cluster", marks=ON_A_REAL_CLUSTER),
+        pytest.param("pytorch on a real cluster", marks=ON_A_REAL_CLUSTER),
+    ]
+)
+def launcher(request):
     """The launchers of the conformance suite: a child process, a SparkApplication, a PyTorchJob."""
-    if request.param == "process":
+    kind, _, where = request.param.partition(" on ")
+    if kind == "process":
         return ScriptedProcessLauncher()
-    server, bucket = request.getfixturevalue("api_server"), request.getfixturevalue("gcs")
-    request.getfixturevalue("operator")
-    return launcher_of(request.param, server, tmp_path, bucket.name)
+    return request.getfixturevalue("real" if where else "fake").launcher(kind)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ctr_assets.launch import JobDescription, ProcessLauncher
+from ctr_assets_tests.launch.scripted_job import Notes
 
 
 class ScriptedProcessLauncher(ProcessLauncher):
@@ -42,11 +43,11 @@ def test_the_job_does_not_outlive_its_run(tmp_path, how):
         from ctr_assets_tests.launch.scripted import materialize
         from ctr_assets_tests.launch.test_process_launcher import ScriptedProcessLauncher
         instance = dg.DagsterInstance.ephemeral()
-        materialize(ScriptedProcessLauncher(), instance, seconds=300, runs_file={str(tmp_path / "runs")!r})
+        materialize(ScriptedProcessLauncher(), instance, seconds=300, notes_url={str(tmp_path)!r})
     """
     run = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stderr=subprocess.DEVNULL)
-    wait_until(lambda: (tmp_path / "runs").exists() and (tmp_path / "runs").read_text().strip() != "")
-    job = int((tmp_path / "runs").read_text())
+    wait_until(lambda: Notes(str(tmp_path)).process_ids() != [])
+    (job,) = Notes(str(tmp_path)).process_ids()
     assert alive(job)
     run.send_signal(how)
     wait_until(lambda: not alive(job))

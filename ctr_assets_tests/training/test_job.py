@@ -50,6 +50,7 @@ def test_the_job_commits_a_model_and_reports_it(store: Store) -> None:
         "seconds",
         "rows_per_second",
         "parameters",
+        "nonfinite_weights",
         "device",
         "version",
         "path",
@@ -58,6 +59,7 @@ def test_the_job_commits_a_model_and_reports_it(store: Store) -> None:
     assert metadata["version"] == manifest.version
     assert metadata["dagster/row_count"] == manifest.properties["train_rows"]
     assert metadata["epochs"] == 2
+    assert metadata["nonfinite_weights"] == manifest.properties["nonfinite_weights"] == 0
     png = metadata["training_curve"]["raw_value"].split("base64,")[1].rstrip(")")
     assert base64.b64decode(png).startswith(b"\x89PNG")
     assert len(recorded.lines) == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.preprocessing import OneHotEncoder
@@ -15,9 +16,11 @@ from ctr_assets.storage import Manifest, Store
 from ctr_assets.tables import ENCODED_FEATURES, WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.model import WideDeep
+from ctr_assets.training.publish import publish, read_card, read_weights
 from ctr_assets.training.score import Scorer
 from ctr_assets.training.train import NoTrainingRowsError, TrainedModel, train
 from ctr_assets.training.trainer import DivergedError
+from ctr_assets.training.window import resolve_window
 from ctr_assets_tests.encoded_days import write_days
 from ctr_assets_tests.training.conftest import DAYS
 from ctr_assets_tests.training.interrupted import train_until_killed
@@ -102,6 +105,18 @@ def test_a_diverging_loss_is_an_error_and_commits_nothing(store: Store, monkeypa
     with pytest.raises(DivergedError, match="of epoch 2: nothing was committed"):
         train_on(store, TINY.model_copy(update={"precision": precision}))
     assert store.find(WIDE_DEEP_MODEL, DAYS[-1]) is None
+
+
+def test_weights_that_are_not_finite_are_counted(store: Store) -> None:
+    trained = train_on(store, TINY.model_copy(update={"epochs": 1}))
+    assert trained.manifest.properties["nonfinite_weights"] == 0
+    weights = read_weights(store, trained.manifest)
+    largest = max(weights.values(), key=torch.numel).view(-1)
+    largest[0], largest[1] = float("nan"), float("inf")
+    window = resolve_window(store, DAYS[-1], DAYS)
+    published = publish(store, window, read_card(store, trained.manifest), weights, {}, {"device": "cpu"})
+    assert published.properties["nonfinite_weights"] == 2
+    assert published.properties["device"] == "cpu"
 
 
 def test_a_window_without_training_rows_is_an_error(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ Holds no state of a run. Follows by asking, never by watching: a silent watch is
 leaves it open for a minute), a resource version expires, and one GET in two seconds for each running job is nothing.
 """
 
+import json
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -15,11 +16,14 @@ from kubernetes import client as kubernetes
 from kubernetes.client.exceptions import ApiException
 
 from ctr_assets.launch.kubernetes.kinds import Kind
+from ctr_assets.launch.kubernetes.log_stream import LogStream
 
 T = TypeVar("T")
 
 RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 REQUEST_TIMEOUT_SECONDS: Final = 15.0
+SILENCE_SECONDS: Final = 60.0
+"""A followed log that is silent for so long is opened again: a lost connection is silent too."""
 
 
 class DeletionTimeoutError(TimeoutError):
@@ -87,6 +91,10 @@ class ResourceClient:
         except ApiException as e:
             if e.status != 409:  # another uid has the name: ours is gone
                 raise
+        self.wait_until_gone(name, uid, timeout_seconds)
+
+    def wait_until_gone(self, name: str, uid: str, timeout_seconds: float = 90.0) -> None:
+        """Wait for the end of a resource that is being deleted. Raises :class:`DeletionTimeoutError`."""
         deadline = time.monotonic() + timeout_seconds
         while (found := self.get(name)) is not None and found["metadata"]["uid"] == uid:
             if time.monotonic() > deadline:
@@ -119,11 +127,12 @@ class ResourceClient:
         ).items
         return [f"{event.reason}: {event.message}" for event in found]
 
-    def log(
+    def open_log(
         self, pod: str, *, since: str | None = None, follow: bool = False, tail: int | None = None
-    ) -> Iterator[str]:
-        """Lines of a pod's main container, each with its nanosecond time stamp in front; none when it has no log yet.
+    ) -> LogStream | None:
+        """The log of a pod's main container as it is, or as it grows; None while (or once) there is none.
 
+        ``since`` is a time stamp, its own lines included. Asked for once: whoever follows a log asks again anyway.
         The official method has no ``sinceTime`` and returns ``str(bytes)``, so this asks the path itself.
         """
         query: list[tuple[str, Any]] = [("container", self.kind.container), ("timestamps", True)]
@@ -139,16 +148,22 @@ class ResourceClient:
                 auth_settings=["BearerToken"],
                 _preload_content=False,
                 _return_http_data_only=True,
-                _request_timeout=REQUEST_TIMEOUT_SECONDS if not follow else (REQUEST_TIMEOUT_SECONDS, None),
+                _request_timeout=(REQUEST_TIMEOUT_SECONDS, SILENCE_SECONDS if follow else REQUEST_TIMEOUT_SECONDS),
             )
         except ApiException as e:
             if e.status in (400, 404):  # the container has not started, or the pod is gone
-                return
+                return None
             raise
-        try:
-            yield from _lines(response)
-        finally:
-            response.close()
+        return LogStream(response)
+
+    def log_tail(self, pod: str, lines: int) -> list[str]:
+        """The last lines of a pod's log, without time stamps."""
+
+        def read() -> list[str]:
+            stream = self.open_log(pod, tail=lines)
+            return [] if stream is None else [*stream, *filter(None, [stream.rest])]
+
+        return [line.partition(" ")[2] for line in self._patiently(read)]
 
     def _unless_missing(self, call: Callable[[], T]) -> T | None:
         try:
@@ -166,10 +181,11 @@ class ResourceClient:
                 return call()
             except (ApiException, urllib3.exceptions.HTTPError) as e:
                 refused = isinstance(e, ApiException) and e.status not in RETRIED_STATUSES
-                if refused or time.monotonic() + pause > deadline:
+                wait = max(pause * random.uniform(0.5, 1.0), _asked_pause(e))
+                if refused or time.monotonic() + wait > deadline:
                     raise
-                self.on_retry(f"the API server does not answer ({_brief(e)}); asking again")
-            time.sleep(pause * random.uniform(0.5, 1.0))
+                self.on_retry(f"the API server does not answer ({_brief(e)}); asking again in {wait:.1f} s")
+            time.sleep(wait)
             pause = min(pause * 2, 5.0)
 
     def _custom(self) -> kubernetes.CustomObjectsApi:
@@ -182,14 +198,18 @@ class ResourceClient:
 _TIMEOUT: Final[dict[str, Any]] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
 
 
-def _lines(response: Any) -> Iterator[str]:
-    """Whole lines of a streamed body; the last one may lack its newline."""
-    partial = b""
-    for chunk in response.stream(amt=None, decode_content=False):
-        *lines, partial = (partial + chunk).split(b"\n")
-        yield from (line.decode(errors="replace") for line in lines)
-    if partial:
-        yield partial.decode(errors="replace")
+def message_of(error: ApiException) -> str:
+    """What the API server says of a refusal; its body may be JSON or text, as bytes or not."""
+    try:
+        return str(json.loads(error.body or "{}").get("message", "")).strip()
+    except (json.JSONDecodeError, AttributeError):
+        return str(error.body).strip()
+
+
+def _asked_pause(error: Exception) -> float:
+    """Seconds to wait that the server asks for by Retry-After, as with a 429; 0 when it does not."""
+    told = (error.headers or {}).get("Retry-After", "") if isinstance(error, ApiException) else ""
+    return float(told) if told.isdigit() else 0.0
 
 
 def _brief(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """Waiting for a custom resource to end, and saying why it failed in words that a person can act on."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import Any, Final
 
 from kubernetes.client.exceptions import ApiException
 
-from ctr_assets.launch.kubernetes.client import ResourceClient
+from ctr_assets.launch.kubernetes.client import ResourceClient, message_of
 from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
 from ctr_assets.launch.kubernetes.state import Observation, Phase, observe_pytorch_job, observe_spark_application
 
@@ -65,19 +64,14 @@ def explain(client: ResourceClient, name: str, what: str) -> str:
     events = [event for each in names for event in client.events(each)]
     if events:
         lines += ["Events:", *(f"  {event}" for event in dict.fromkeys(events[-EVENTS_SHOWN:]))]
-    if pod is not None:
-        tail = [line.partition(" ")[2] for line in client.log(pod.metadata.name, tail=LOG_TAIL_LINES)]
-        if tail:
-            lines += [f"Last lines of its log ({pod.metadata.name}):", *(f"  {line}" for line in tail)]
+    if pod is not None and (tail := client.log_tail(pod.metadata.name, LOG_TAIL_LINES)):
+        lines += [f"Last lines of its log ({pod.metadata.name}):", *(f"  {line}" for line in tail)]
     return "\n".join(lines)
 
 
 def explain_refusal(client: ResourceClient, name: str, error: ApiException) -> str:
     """Why the API server did not take a resource: a 403 has three senders, told apart by the message alone."""
-    try:
-        message = json.loads(error.body or "{}").get("message", "")
-    except json.JSONDecodeError:
-        message = str(error.body)
+    message = message_of(error)
     if "admission webhook" in message:
         hint = "the operator's webhook refuses it: mend what it names"
     elif "exceeded quota" in message:
@@ -88,7 +82,7 @@ def explain_refusal(client: ResourceClient, name: str, error: ApiException) -> s
         hint = f"the cluster knows no {client.kind.kind}: install its operator"
     else:
         hint = "the manifest does not fit the cluster's version of the operator"
-    return f"{client.kind.kind} {client.namespace}/{name} was refused (HTTP {error.status}): {message.strip()}; {hint}"
+    return f"{client.kind.kind} {client.namespace}/{name} was refused (HTTP {error.status}): {message}; {hint}"
 
 
 def _container_states(pod: Any) -> list[str]:

@@ -4,6 +4,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -11,11 +12,18 @@ from dagster import DagsterRunStatus, PipesEnvContextInjector, open_pipes_sessio
 from dagster._core.pipes.context import PipesSession
 from pydantic import Field
 
-from ctr_assets.launch.job import JobDescription
+from ctr_assets.jobs import DISTRIBUTED_JOBS
+from ctr_assets.launch.job import Footprint, JobDescription
 from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles, record
 from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, Kind
-from ctr_assets.launch.kubernetes.names import is_same_owner, labels, resource_name
-from ctr_assets.launch.kubernetes.settings import KubernetesSettings, override, read_settings
+from ctr_assets.launch.kubernetes.names import attempt_of, is_same_owner, labels, resource_name
+from ctr_assets.launch.kubernetes.settings import (
+    KubernetesSettings,
+    PyTorchSettings,
+    SparkSettings,
+    override,
+    read_settings,
+)
 from ctr_assets.launch.launcher import JobLauncher
 
 if TYPE_CHECKING:
@@ -91,10 +99,12 @@ class KubernetesLauncher(JobLauncher):
 
         from ctr_assets.launch.kubernetes.messages import GCSPrefixMessageReader, remove_messages
 
-        attempt = self._attempt(context, job)
-        name = resource_name(_root_run_id(context.run), _step(context), job.partitions, attempt)
-        bucket, key_prefix = self._message_place(name)
-        gcs = Client()
+        gcs, client = Client(), self.client(context.log)
+        for name, handle in self._attempts(context, job):
+            bucket, key_prefix = self._message_place(name)
+            if not _is_used_up(client, name, handle):
+                break
+            remove_messages(gcs, bucket, key_prefix)
         reader = GCSPrefixMessageReader(gcs, bucket, key_prefix)
         try:
             with open_pipes_session(context, PipesEnvContextInjector(), reader) as session:
@@ -112,7 +122,8 @@ class KubernetesLauncher(JobLauncher):
         from ctr_assets.launch.kubernetes.logs import LogFollower
 
         prefix = str(session.message_reader_params["key_prefix"])
-        name, attempt = prefix.rsplit("/", 1)[-1], self._attempt(context, job)
+        name = prefix.rsplit("/", 1)[-1]
+        attempt = attempt_of(name)
         client = self.client(context.log)
         own = labels(
             _root_run_id(context.run), context.job_name, _step(context), job.partitions, self.code_location, attempt
@@ -135,14 +146,16 @@ class KubernetesLauncher(JobLauncher):
             message_prefix=prefix,
         )
         record(context, handle, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
-        logs = LogFollower(client, name, sys.stdout.write)
+        logs = LogFollower(client, name, sys.stdout)
         logs.start()
         try:
             ending = follow(client, name, handle.uid, self.settings.cluster.pending_limit_seconds)
-            logs.stop()
+            if not logs.stop():
+                context.log.warning(f"The last lines of the log of {name} could not be read")
             if ending.failure is None:
                 return None
         except BaseException:
+            logs.stop(timeout_seconds=0)
             # A cancelled run takes its job with it; a worker that only lost its pod leaves it for the run's retry.
             if _is_cancelled(context):
                 client.delete(name, handle.uid)
@@ -153,21 +166,41 @@ class KubernetesLauncher(JobLauncher):
         client.delete(name, handle.uid)
         return ending.failure
 
-    def _attempt(self, context: dg.AssetExecutionContext, job: JobDescription) -> int:
-        """Number of the attempt to launch or adopt: one more than those that ended badly, here or in a retried run."""
-        key = _job_key(context, job)
-        before = [handle for handle in handles(context.instance, context.run) if handle.step == key]
+    def discard(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
+        """Delete a resource that ended well with a report that is not whole: a retry would find the same report."""
+        from google.cloud.storage import Client
+
+        from ctr_assets.launch.kubernetes.messages import remove_messages
+
+        for handle in _launches(context, job)[-1:]:
+            if handle.outcome == "launched":
+                self.client(context.log).delete(handle.name, handle.uid)
+                record(
+                    context, handle.ended(), f"{handle.kind} {handle.name} reported too little; the next is a fresh one"
+                )
+                remove_messages(Client(), *self._message_place(handle.name))
+
+    def external_job(self, context: dg.AssetExecutionContext, job: JobDescription) -> dg.MetadataValue | None:
+        """The newest resource of the job: a link where the settings name a console, else how kubectl names it."""
+        launches = _launches(context, job)
+        if not launches:
+            return None
+        of, url = launches[-1], self.settings.cluster.job_url
+        if url is None:
+            return dg.MetadataValue.text(f"{self.kind.plural}/{of.name} -n {of.namespace}")
+        link = url.format(namespace=of.namespace, kind=of.kind, plural=self.kind.plural, name=of.name)
+        return dg.MetadataValue.url(link)
+
+    def _attempts(
+        self, context: dg.AssetExecutionContext, job: JobDescription
+    ) -> Iterator[tuple[str, LaunchHandle | None]]:
+        """Names after those that ended badly, here or in a retried run, each with the record of its launch, if any."""
+        before = _launches(context, job)
         ended = {handle.attempt for handle in before if handle.outcome == "failed"}
         launched = {handle.attempt: handle for handle in before}
-        attempt = max(ended, default=-1) + 1
-        if attempt in launched and self._is_lost(launched[attempt]):
-            return attempt + 1
-        return attempt
-
-    def _is_lost(self, handle: LaunchHandle) -> bool:
-        """Whether a recorded resource is not there any more: it was deleted while nobody followed it."""
-        resource = self.client().get(handle.name)
-        return resource is None or resource["metadata"]["uid"] != handle.uid
+        for attempt in count(max(ended, default=-1) + 1):
+            name = resource_name(_root_run_id(context.run), _step(context), job.partitions, attempt)
+            yield name, launched.get(attempt)
 
     def _is_over(self, context: dg.AssetExecutionContext, name: str) -> bool:
         return any(h.name == name and h.outcome == "failed" for h in handles(context.instance, context.run))
@@ -185,9 +218,15 @@ class SparkLauncher(KubernetesLauncher):
     ) -> dict[str, Any]:
         from ctr_assets.launch.kubernetes.spark_application import spark_application
 
-        settings = self.settings
-        spark = override(settings.spark, job.resources)
-        return spark_application(job, name, labels, environment, settings.cluster, spark)
+        return spark_application(job, name, labels, environment, self.settings.cluster, self._spark(job))
+
+    def footprint(self, job: JobDescription) -> Footprint:
+        spark = self._spark(job)
+        executors = spark.max_executors if spark.dynamic_allocation else spark.executors
+        return Footprint(cores=spark.driver_cores + executors * spark.executor_cores)
+
+    def _spark(self, job: JobDescription) -> SparkSettings:
+        return override(self.settings.spark, job.resources)
 
 
 class PyTorchLauncher(KubernetesLauncher):
@@ -202,9 +241,15 @@ class PyTorchLauncher(KubernetesLauncher):
     ) -> dict[str, Any]:
         from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
 
-        settings = self.settings
-        torch = override(settings.pytorch, job.resources)
-        return pytorch_job(job, name, labels, environment, settings.cluster, torch)
+        return pytorch_job(job, name, labels, environment, self.settings.cluster, self._torch(job))
+
+    def footprint(self, job: JobDescription) -> Footprint:
+        torch = self._torch(job)
+        pods = 1 + (torch.workers if job.name in DISTRIBUTED_JOBS else 0)
+        return Footprint(cores=pods * torch.cpu, gpus=pods * torch.gpus)
+
+    def _torch(self, job: JobDescription) -> PyTorchSettings:
+        return override(self.settings.pytorch, job.resources)
 
 
 def _root_run_id(run: dg.DagsterRun) -> str:
@@ -218,6 +263,27 @@ def _step(context: dg.AssetExecutionContext) -> str:
 def _job_key(context: dg.AssetExecutionContext, job: JobDescription) -> str:
     """What distinguishes the jobs of a run: a step may launch one job a partition."""
     return f"{_step(context)} {' '.join(job.partitions)}".strip()
+
+
+def _launches(context: dg.AssetExecutionContext, job: JobDescription) -> list[LaunchHandle]:
+    """What this run and those that it retries recorded of the job, oldest first."""
+    key = _job_key(context, job)
+    return [handle for handle in handles(context.instance, context.run) if handle.step == key]
+
+
+def _is_used_up(client: "ResourceClient", name: str, handle: LaunchHandle | None) -> bool:
+    """Whether a name's resource was deleted while nobody followed it, or is being deleted: then its end is waited for.
+
+    The name is not taken again: what the deleted job reported would pass for the new one's report.
+    """
+    resource = client.get(name)
+    if resource is None:
+        return handle is not None
+    metadata = resource["metadata"]
+    if "deletionTimestamp" in metadata:
+        client.wait_until_gone(name, metadata["uid"])
+        return True
+    return handle is not None and metadata["uid"] != handle.uid
 
 
 def _is_cancelled(context: dg.AssetExecutionContext) -> bool:

@@ -49,6 +49,11 @@ def resource_name(run_id: str, step: str, partitions: tuple[str, ...], attempt: 
     return "-".join(part for part in ("ctr", readable, middle, tail) if part)
 
 
+def attempt_of(name: str) -> int:
+    """The attempt that :func:`resource_name` spelt out at the end of a name."""
+    return int(name.rpartition("-a")[2])
+
+
 def labels(
     run_id: str, job_name: str, asset: str, partitions: tuple[str, ...], code_location: str, attempt: int
 ) -> dict[str, str]:

@@ -74,6 +74,12 @@ class ClusterSettings(Settings):
     )
     image_pull_secrets: tuple[SecretName, ...] = Field(default=(), description="Secrets of a private registry")
     suspend: bool = Field(default=False, description="Create jobs suspended: an admission queue starts them")
+    job_url: str | None = Field(
+        default=None,
+        pattern="^https?://",
+        description="Page of a job in a console, linked from its materializations; {namespace}, {kind}, {plural} and "
+        "{name} are filled in",
+    )
     pending_limit_seconds: int = Field(
         default=900,
         ge=1,

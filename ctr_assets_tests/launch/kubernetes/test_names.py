@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ctr_assets.launch.kubernetes.names import is_same_owner, label_value, labels, resource_name
+from ctr_assets.launch.kubernetes.names import attempt_of, is_same_owner, label_value, labels, resource_name
 
 RUN = "3f0c1a52-9c9e-4d6b-8a51-0d1b7a9c4e11"
 DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
@@ -124,3 +124,8 @@ def test_a_resource_without_our_labels_has_another_owner():
     foreign = {**mine, "app.kubernetes.io/managed-by": "Helm"}
     assert not is_same_owner(mine, {})
     assert not is_same_owner(foreign, foreign)
+
+
+@pytest.mark.parametrize("attempt", [0, 12, 9999])
+def test_the_attempt_can_be_read_from_a_name(attempt):
+    assert attempt_of(resource_name("run", "a-a-model", ("2014-10-21",), attempt)) == attempt

@@ -1,0 +1,48 @@
+"""The jobs that people and sensors run: named parts of the graph, for one day or a range of days."""
+
+from typing import Any, Final
+
+import dagster as dg
+
+from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    CHAMPION_VALIDATION,
+    ENCODED_FEATURES,
+    EVALUATION_METRICS,
+    EVALUATION_REPORT,
+    FEATURE_VOCABULARY,
+    GBT_BASELINE,
+    IMPRESSION_PROFILE,
+    RAW_IMPRESSIONS,
+    WIDE_DEEP_MODEL,
+)
+
+IN_ORDER: Final = {"ctr/feature_tables": "in_order"}
+"""Tag of the jobs that write the feature tables. The instance's queue lets one of them run at a time, in the order they
+were asked for: feature_vocabulary of a day continues that of the day before."""
+
+_INGEST: Final = (RAW_IMPRESSIONS, IMPRESSION_PROFILE)
+_FEATURES: Final = (FEATURE_VOCABULARY, ENCODED_FEATURES)
+_MODELS: Final = (WIDE_DEEP_MODEL, GBT_BASELINE, EVALUATION_METRICS, EVALUATION_REPORT, CHAMPION_MODEL)
+
+ASSETS_OF_JOB: Final[dict[str, tuple[str, ...]]] = {
+    "ingest": _INGEST,
+    "features": _FEATURES,
+    "models": _MODELS,
+    "new_day": (*_INGEST, *_FEATURES, CHAMPION_VALIDATION),
+    "whole_graph": (*_INGEST, *_FEATURES, *_MODELS, CHAMPION_VALIDATION),
+}
+
+
+def _job(name: str, description: str, tags: dict[str, Any] | None = None) -> Any:
+    selection = dg.AssetSelection.assets(*ASSETS_OF_JOB[name])
+    return dg.define_asset_job(name, selection, description=description, tags=tags)
+
+
+ingest: Final = _job("ingest", "Impressions from the landing zone, and their profile")
+features: Final = _job("features", "Vocabulary and encoded rows, from impressions that are there", IN_ORDER)
+models: Final = _job("models", "Train both models of a day, evaluate them, and promote the better one")
+new_day: Final = _job("new_day", "Everything that a new day of impressions needs before a model is trained", IN_ORDER)
+whole_graph: Final = _job("whole_graph", "Every asset, from the landing zone to a promoted model", IN_ORDER)
+
+asset_jobs: Final = [ingest, features, models, new_day, whole_graph]

@@ -1,0 +1,76 @@
+"""What can be set of the automation, and whether it is on when a deployment is first loaded."""
+
+import os
+from typing import Final
+
+import dagster as dg
+from pydantic import Field
+
+from ctr_assets.automation.retraining import Policy
+from ctr_assets.automation.rules import WaitFor, WatchRules
+from ctr_assets.defs.partitions import daily
+
+IS_ON: Final = os.environ.get("CTR_AUTOMATION", "off") == "on"
+"""Runs cost money and minutes: a new deployment starts none until ``CTR_AUTOMATION=on``, or a switch in the UI."""
+SENSOR_STATUS: Final = dg.DefaultSensorStatus.RUNNING if IS_ON else dg.DefaultSensorStatus.STOPPED
+SCHEDULE_STATUS: Final = dg.DefaultScheduleStatus.RUNNING if IS_ON else dg.DefaultScheduleStatus.STOPPED
+SENSOR_SECONDS: Final = int(os.environ.get("CTR_SENSOR_SECONDS", "30"))
+"""Least seconds between two looks of a sensor."""
+
+
+class LandingWatch(dg.ConfigurableResource):
+    """How the landing zone is watched."""
+
+    wait_for: WaitFor = Field(
+        default=WaitFor.SETTLED,
+        description="What says that a day is complete. settled: it has not changed for settle_seconds; success_marker: "
+        "_SUCCESS was written in its folder, and no file after it (archives settle in any case)",
+    )
+    settle_seconds: float = Field(
+        default=30, ge=0, le=86_400, description="Seconds between two looks that must find the same content"
+    )
+    budget_seconds: float = Field(
+        default=20,
+        gt=0,
+        le=50,
+        description="Seconds after which a look stops, and the next goes on (Dagster allows 60)",
+    )
+
+    def rules(self) -> WatchRules:
+        """For the days that the graph has by now."""
+        return WatchRules(daily.get_partition_keys(), self.wait_for, self.settle_seconds, self.budget_seconds)
+
+
+class RetrainingPolicy(dg.ConfigurableResource):
+    """When a new model is worth its cost."""
+
+    train_after_days: int = Field(
+        default=1, ge=1, le=365, description="Labelled days newer than the newest model, from which on one is trained"
+    )
+    max_normalized_entropy_increase: float = Field(
+        default=0.02,
+        gt=0,
+        description="Relative increase of the champion's normalized entropy on the newest day over its own at "
+        "promotion; more trains a model before train_after_days",
+    )
+    max_calibration_error: float = Field(
+        default=0.1,
+        gt=0,
+        description="|champion's mean prediction / click rate - 1| on the newest day; more trains too",
+    )
+
+    def policy(self) -> Policy:
+        return Policy(self.train_after_days, self.max_normalized_entropy_increase, self.max_calibration_error)
+
+
+def landing_watch() -> LandingWatch:
+    """The defaults, and what the environment says of them."""
+    return LandingWatch(
+        wait_for=WaitFor(os.environ.get("CTR_WAIT_FOR", WaitFor.SETTLED)),
+        settle_seconds=float(os.environ.get("CTR_SETTLE_SECONDS", "30")),
+    )
+
+
+def retraining_policy() -> RetrainingPolicy:
+    """The defaults, and what the environment says of them."""
+    return RetrainingPolicy(train_after_days=int(os.environ.get("CTR_TRAIN_AFTER_DAYS", "1")))

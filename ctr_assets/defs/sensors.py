@@ -1,0 +1,98 @@
+"""The sensors: new and changed deliveries are taken in, what depends on them is made again, models are retrained."""
+
+import time
+
+import dagster as dg
+
+from ctr_assets.automation.cursor import parse_cursor
+from ctr_assets.automation.retraining import DECIDED_FROM, decide_retraining
+from ctr_assets.automation.rules import DaysToRun
+from ctr_assets.automation.staleness import FEATURE_TABLES, stale_features
+from ctr_assets.automation.state import read_manifests
+from ctr_assets.automation.watch import look
+from ctr_assets.automation.zone import LandingZone
+from ctr_assets.defs.asset_jobs import features, models, new_day
+from ctr_assets.defs.automation import SENSOR_SECONDS, SENSOR_STATUS, LandingWatch, RetrainingPolicy
+from ctr_assets.defs.check_results import failed_check
+from ctr_assets.defs.feature_tables import feature_vocabulary
+from ctr_assets.defs.partitions import daily, window_of
+from ctr_assets.defs.places import Places
+from ctr_assets.defs.runs import covers, requested_before, run_request, unfinished_runs
+from ctr_assets.storage import Store
+from ctr_assets.tables import WIDE_DEEP_MODEL
+
+
+@dg.sensor(job=new_day, minimum_interval_seconds=SENSOR_SECONDS, default_status=SENSOR_STATUS)
+def landing_sensor(context: dg.SensorEvaluationContext, places: Places, landing_watch: LandingWatch) -> dg.SensorResult:
+    """Runs `new_day` for every day whose delivery is new or has changed, once it is complete, oldest first."""
+    zone = LandingZone(places.landing_url)
+    found = look(
+        zone,
+        landing_watch.rules(),
+        parse_cursor(context.cursor, zone.url),
+        context.instance.get_materialized_partitions(feature_vocabulary.key),
+        now=time.time(),
+    )
+    context.log.info(found.seen)
+    return dg.SensorResult(
+        run_requests=[run_request(days) for days in found.to_run],
+        skip_reason=None if found.to_run else found.seen,
+        cursor=found.cursor.dump(),
+    )
+
+
+@dg.sensor(job=features, minimum_interval_seconds=SENSOR_SECONDS, default_status=SENSOR_STATUS)
+def stale_features_sensor(context: dg.SensorEvaluationContext, places: Places) -> dg.RunRequest | dg.SkipReason:
+    """Runs `features` for the days that were made from what is no longer current, and the days that continue them."""
+    busy = unfinished_runs(context.instance, FEATURE_TABLES)
+    if busy:
+        return dg.SkipReason(_waits_for(busy))
+    days = daily.get_partition_keys()
+    stale = stale_features(read_manifests(Store(places.store_url), FEATURE_TABLES, days), days)
+    if stale.first is None or stale.last is None:
+        return dg.SkipReason(stale.reason)
+    before = requested_before(context.instance, context.sensor_name, stale.run_key)
+    if before:
+        return dg.SkipReason(f"{stale.reason}; {before}")
+    context.log.info(stale.reason)
+    return run_request(DaysToRun(stale.first, stale.last, stale.run_key, stale.reason))
+
+
+@dg.sensor(job=models, minimum_interval_seconds=SENSOR_SECONDS, default_status=SENSOR_STATUS)
+def retraining_sensor(
+    context: dg.SensorEvaluationContext, places: Places, retraining_policy: RetrainingPolicy
+) -> dg.SensorResult:
+    """Runs `models` for a day whose model is out of date, and for the newest labelled day when that is due."""
+    busy = unfinished_runs(context.instance, FEATURE_TABLES)
+    if busy:
+        return dg.SensorResult(skip_reason=_waits_for(busy))
+    days = daily.get_partition_keys()
+    tables = read_manifests(Store(places.store_url), tuple(dict.fromkeys((*FEATURE_TABLES, *DECIDED_FROM))), days)
+    stale = stale_features(tables, days)
+    if not stale.is_current:
+        return dg.SensorResult(skip_reason=f"Waits until the feature tables are current: {stale.reason}")
+    decision = decide_retraining(
+        tables, retraining_policy.policy(), window_of, lambda day: failed_check(context.instance, day)
+    )
+    training = unfinished_runs(context.instance, [WIDE_DEEP_MODEL])
+    requests, reasons = [], []
+    for due in decision.trainings:
+        busy = [run for run in training if covers(run, due.day)]
+        hindrance = _waits_for(busy) if busy else requested_before(context.instance, context.sensor_name, due.run_key)
+        if hindrance:
+            reasons.append(f"{due.day} is due ({due.why}), but {hindrance}")
+        else:
+            reasons.append(f"{due.day} is trained: {due.why}")
+            requests.append(run_request(DaysToRun(due.day, due.day, due.run_key, due.why), retraining_policy.launchpad))
+    reason = "; ".join([*reasons, decision.reason])
+    context.log.info(reason)
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)
+
+
+def _waits_for(runs: list[dg.DagsterRun]) -> str:
+    oldest = runs[-1]
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    return f"waits for run {oldest.run_id[:8]} of {oldest.job_name} ({oldest.status.value.lower()}){more}"
+
+
+automation_sensors = [landing_sensor, stale_features_sensor, retraining_sensor]

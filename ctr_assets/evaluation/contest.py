@@ -1,0 +1,135 @@
+"""A day's model against the champion, on the same rows and by the same rule for whoever asks: report or promotion."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ctr_assets.evaluation.metrics import evaluate
+from ctr_assets.evaluation.promotion import Decision, decide
+from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf, score_rows
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.tables import CHAMPION_MODEL, ENCODED_FEATURES, EVALUATION_METRICS, FEATURE_VOCABULARY, WIDE_DEEP_MODEL
+
+CURRENT: Final = "current"
+"""The one partition of ``champion_model``."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What a decision was made from, and the decision. Loglosses are nats a row, all on the same test rows."""
+
+    candidate: Manifest
+    evaluation: Manifest
+    champion: Manifest | None
+    champion_scores: npt.NDArray[np.float32] | None
+    """The champion's probability of each test row in the order of ``scored_impressions``; None when not comparable."""
+    loglosses: dict[str, float | None]
+    """Of each evaluated model."""
+    champion_logloss: float | None
+    is_champion: bool
+    """Whether the candidate is the very model that is the champion."""
+    decision: Decision
+
+
+def find_champion(store: Store) -> Manifest | None:
+    """The champion as it is now."""
+    return store.find(CHAMPION_MODEL, CURRENT)
+
+
+def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], ClickScorer]) -> Contest:
+    """Judge the day's model as it was evaluated against the champion as it is now; commits nothing.
+
+    Raises ValueError when a model or its rows changed after the evaluation.
+    """
+    candidate, evaluation = evaluated_candidate(store, day)
+    figures = evaluation.properties["metrics"][RowsOf.TEST.value]
+    loglosses = {model: figures[model]["logloss"] for model in (WIDE_DEEP, GBT, CONSTANT)}
+    champion = find_champion(store)
+    if champion is None:
+        reason: str | None = "There is no champion yet"
+    else:
+        reason = why_not_readable(store, champion, day, candidate.properties["vocabulary_fingerprint"])
+    scores = champion_logloss = None
+    if champion is not None and reason is None:
+        labels, scores = score_as_evaluated(store, evaluation, load_champion(champion))
+        champion_logloss = evaluate(labels, scores).logloss
+    is_champion = champion is not None and champion.properties["model_version"] == candidate.version
+    if is_champion:
+        decision = Decision(False, "the candidate is the champion already", ())
+    else:
+        baselines = {"the GBT baseline": loglosses[GBT], "the constant rate": loglosses[CONSTANT]}
+        no_comparison = None if reason is None else f"{reason}: the baselines decide"
+        decision = decide(loglosses[WIDE_DEEP], baselines, champion_logloss, no_comparison=no_comparison)
+    return Contest(candidate, evaluation, champion, scores, loglosses, champion_logloss, is_champion, decision)
+
+
+def evaluated_candidate(store: Store, day: str) -> tuple[Manifest, Manifest]:
+    """The day's model and its evaluation. Raises ValueError when the evaluation is of another version of the model."""
+    evaluation = store.manifest(EVALUATION_METRICS, day)
+    return as_evaluated(store, evaluation, WIDE_DEEP_MODEL), evaluation
+
+
+def as_evaluated(store: Store, evaluation: Manifest, table: str) -> Manifest:
+    """A table of the evaluation's day; ValueError when the evaluation was made from another version of it."""
+    day = evaluation.partition
+    manifest = store.manifest(table, day)
+    evaluated = evaluation.inputs.get(manifest.reference)
+    if evaluated != manifest.version:
+        raise ValueError(
+            f"{EVALUATION_METRICS}[{day}] is of version {evaluated} of {table}[{day}], which is now "
+            f"{manifest.version}: materialize {EVALUATION_METRICS} for {day} again"
+        )
+    return manifest
+
+
+def why_not_readable(store: Store, champion: Manifest, day: str, fingerprint: str) -> str | None:
+    """Why the champion cannot read rows encoded by the vocabulary of ``day`` with this fingerprint; None when it can.
+
+    It can when one vocabulary is a prefix of the other: the later day's chain then holds both fingerprints.
+    """
+    fingerprints = [
+        (str(champion.properties["day"]), champion.properties["vocabulary_fingerprint"]),
+        (day, fingerprint),
+    ]
+    later = max(day for day, _ in fingerprints)
+    vocabulary = store.find(FEATURE_VOCABULARY, later)
+    chain = {} if vocabulary is None else vocabulary.properties["chain"]
+    if all(chain.get(day) == fingerprint for day, fingerprint in fingerprints):
+        return None
+    return (
+        f"The champion of {champion.properties['day']} cannot read these rows: its ids are not those of "
+        f"{FEATURE_VOCABULARY}[{later}]"
+    )
+
+
+def evaluated_days(store: Store, evaluation: Manifest) -> list[Manifest]:
+    """The encoded days of the evaluation's window, oldest first; ValueError when one changed since."""
+    day = evaluation.partition
+    encoded = [store.manifest(ENCODED_FEATURES, each) for each in sorted(set(evaluation.properties["window"]))]
+    changed = [each.partition for each in encoded if evaluation.inputs.get(each.reference) != each.version]
+    if changed:
+        raise ValueError(
+            f"{ENCODED_FEATURES} of {', '.join(changed)} changed after {EVALUATION_METRICS}[{day}] was made: "
+            f"materialize {EVALUATION_METRICS} for {day} again"
+        )
+    return encoded
+
+
+def score_as_evaluated(
+    store: Store, evaluation: Manifest, scorer: ClickScorer
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Labels and a model's probabilities of the very test rows that the evaluation was made on; ValueError otherwise.
+
+    In the order of ``scored_impressions``.
+    """
+    labels, probabilities = score_rows(store, evaluated_days(store, evaluation), RowsOf.TEST, scorer)
+    rows = evaluation.properties["metrics"][RowsOf.TEST.value][WIDE_DEEP]["rows"]
+    if len(labels) != rows:
+        raise ValueError(
+            f"{len(labels):,} test rows of {evaluation.partition} instead of {rows:,}: "
+            f"materialize {EVALUATION_METRICS} for {evaluation.partition} again"
+        )
+    return labels, probabilities

@@ -1,0 +1,134 @@
+"""A document of sections, tables and pictures, as one HTML file that needs no other, and as Markdown."""
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Final, Literal
+
+import jinja2
+
+Tone = Literal["", "better", "worse"]
+_TEMPLATE: Final = "document.html.j2"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table."""
+
+    text: str
+    tone: Tone = ""
+    share: float | None = None
+    """Length of a bar behind the text, 0 to 1; HTML only."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns are aligned right but for the first ``text_columns``."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    text_columns: int = 1
+    caption: str = ""
+    groups: tuple[str, ...] = ()
+    """What each column is of, the same for neighbours, as a second heading above; empty for none at all."""
+
+    @property
+    def spans(self) -> list[tuple[str, int]]:
+        """Each run of equal groups with its length."""
+        return [(group, len(list(run))) for group, run in groupby(self.groups)]
+
+    def css_class(self, column: int) -> str:
+        """What the style of a column depends on: whether it is text, and whether it is the first of its group."""
+        starts = 0 < column < len(self.groups) and self.groups[column] != self.groups[column - 1]
+        return " ".join([*(["text"] if column < self.text_columns else []), *(["start"] if starts else [])])
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG. Only some are in the Markdown, which an event log has to hold."""
+
+    title: str
+    png: bytes
+    is_in_markdown: bool = False
+    is_wide: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with its paragraphs, pictures and tables, in that order."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One number that is seen first."""
+
+    name: str
+    value: str
+    comparison: Cell
+
+
+@dataclass(frozen=True)
+class Document:
+    """The verdict stands above all, with the reasons that led to it."""
+
+    title: str
+    subtitle: str
+    verdict: str
+    tone: Tone
+    reasons: tuple[str, ...]
+    key_figures: tuple[KeyFigure, ...]
+    sections: tuple[Section, ...]
+    footer: str
+
+
+def render_html(document: Document) -> str:
+    """The whole page; pictures are data: URIs and the style is inside, so it can be sent and kept as one file."""
+    return _environment().get_template(_TEMPLATE).render(document=document)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("ctr_assets.evaluation"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render_markdown(document: Document) -> str:
+    """The same words and tables; of the pictures those that are marked for it."""
+    blocks = [f"# {document.title}", document.subtitle, f"**{document.verdict}**"]
+    blocks.append("\n".join(f"* {reason}" for reason in document.reasons))
+    for section in document.sections:
+        blocks += [f"## {section.title}", *section.paragraphs]
+        blocks += [f"![{each.title}]({each.url})" for each in section.pictures if each.is_in_markdown]
+        blocks += map(render_table, section.tables)
+    return "\n\n".join(block for block in [*blocks, document.footer] if block) + "\n"
+
+
+def render_table(table: Table) -> str:
+    """A table as Markdown."""
+    aligned = ("---" if index < table.text_columns else "---:" for index in range(len(table.columns)))
+    named = (
+        zip(table.groups, table.columns, strict=True) if table.groups else (("", column) for column in table.columns)
+    )
+    lines = [_line(f"{group} {column}".strip() for group, column in named), _line(aligned)]
+    lines += [_line(cell.text.replace("|", "\\|").replace("<", "&lt;") for cell in row) for row in table.rows]
+    return "\n".join([*([f"*{table.caption}*\n"] if table.caption else []), *lines])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

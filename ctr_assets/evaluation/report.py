@@ -1,0 +1,282 @@
+"""What an evaluation report says: the figures of a day's model as words, tables and pictures. Computes nothing new."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ctr_assets.evaluation.contest import Contest
+from ctr_assets.evaluation.document import Cell, Document, KeyFigure, Picture, Section, Table, Tone
+from ctr_assets.evaluation.metrics import Assessment, Metrics
+from ctr_assets.evaluation.plots import colours_of, precision_recall, reliability, roc, score_distribution
+from ctr_assets.evaluation.report_plots import calibration_by_segment, training_curve
+from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, RowsOf
+from ctr_assets.evaluation.segments import Segment
+from ctr_assets.features import Split
+from ctr_assets.storage import Manifest
+
+CHALLENGER: Final = "challenger"
+CHAMPION: Final = "champion"
+NAMES: Final = {WIDE_DEEP: CHALLENGER, GBT: "GBT", CONSTANT: "constant rate"}
+"""What a report calls the evaluated models."""
+TOP_IMPORTANCES: Final = 12
+
+_COMPARED: Final = {
+    "logloss": "logloss",
+    "roc_auc": "ROC AUC",
+    "normalized_entropy": "normalized entropy",
+    "pr_auc": "PR AUC",
+    "calibration_ratio": "calibration ratio",
+    "expected_calibration_error": "calibration error",
+}
+_LESS_IS_BETTER: Final = ("logloss", "normalized_entropy", "expected_calibration_error")
+_GLOSSARY: Final = (
+    "Logloss is in nats a row. Normalized entropy is the logloss divided by the entropy of the rows' own click rate: "
+    "below 1 a model knows more than the rate. Calibration ratio is the mean prediction divided by the click rate: "
+    "above 1 a model promises more clicks than came."
+)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All that a report tells. Models go by the names that the report calls them."""
+
+    contest: Contest
+    assessments: dict[str, Assessment]
+    """Of the test rows: challenger, GBT, constant rate and, where it can read them, another champion."""
+    segments: list[Segment]
+    encoded: list[Manifest]
+    gbt: Manifest
+    card: dict[str, Any]
+    """The challenger's model card."""
+    gbt_card: dict[str, Any]
+
+    @property
+    def day(self) -> str:
+        return self.contest.candidate.partition
+
+
+def verdict_of(contest: Contest) -> tuple[str, Tone]:
+    """The outcome of the contest in one sentence. Says what would be decided: promotion itself comes later."""
+    if contest.is_champion:
+        return "This model is the champion", ""
+    if contest.decision.promoted:
+        return f"Fit for promotion: {contest.decision.finding}", "better"
+    return f"Not fit for promotion: {contest.decision.finding}", "worse"
+
+
+def build_report(figures: Figures, written: str) -> Document:
+    """The whole report; ``written`` says when and by what."""
+    verdict, tone = verdict_of(figures.contest)
+    window = figures.contest.evaluation.properties["window"]
+    champion = figures.contest.champion
+    against = "no champion yet" if champion is None else f"the champion is of {champion.properties['day']}"
+    days = f"{len(window)} day{'s' if len(window) > 1 else ''}, {window[0]} to {window[-1]}"
+    return Document(
+        title=f"Click-through rate model of {figures.day}",
+        subtitle=f"Wide & Deep, trained from scratch on {days}; {against}",
+        verdict=verdict,
+        tone=tone,
+        reasons=figures.contest.decision.reasons,
+        key_figures=key_figures(figures.assessments),
+        sections=(
+            _comparison(figures),
+            _next_day(figures.contest.evaluation),
+            _by_segment(figures),
+            _curves(figures.assessments),
+            _training(figures),
+            _importances(figures.gbt_card),
+        ),
+        footer=f"{written}; the verdict is champion_model's own rule against the champion as it was then. {_GLOSSARY}",
+    )
+
+
+def key_figures(assessments: Mapping[str, Assessment]) -> tuple[KeyFigure, ...]:
+    """Four numbers of the challenger, each beside the champion or, where there is no other champion, the GBT."""
+    rival = CHAMPION if CHAMPION in assessments else NAMES[GBT]
+    ours, theirs = assessments[CHALLENGER].metrics, assessments[rival].metrics
+    shown = ("logloss", "roc_auc", "normalized_entropy", "calibration_ratio")
+    return tuple(
+        KeyFigure(
+            _COMPARED[name],
+            number(getattr(ours, name)),
+            Cell(f"{rival} {number(getattr(theirs, name))}", difference(name, ours, theirs).tone),
+        )
+        for name in shown
+    )
+
+
+def figures_table(metrics: Mapping[str, Metrics], caption: str = "") -> Table:
+    """One line a model."""
+    lines = (
+        (Cell(model), *(Cell(number(getattr(each, name))) for name in _COMPARED)) for model, each in metrics.items()
+    )
+    return Table(("model", *_COMPARED.values()), tuple(lines), caption=caption)
+
+
+def differences_table(metrics: Mapping[str, Metrics], challenger: str) -> Table:
+    """The challenger minus each other model."""
+    lines = (
+        (Cell(f"minus {model}"), *(difference(name, metrics[challenger], each) for name in _COMPARED))
+        for model, each in metrics.items()
+        if model != challenger
+    )
+    return Table(("challenger", *_COMPARED.values()), tuple(lines), caption="Differences; the logloss also in percent")
+
+
+def difference(name: str, ours: Metrics, theirs: Metrics) -> Cell:
+    """Our figure minus theirs; its tone says whose is better. A calibration ratio is better when it is nearer to 1."""
+    a, b = getattr(ours, name), getattr(theirs, name)
+    if a is None or b is None:
+        return Cell("–")
+    gain = abs(b - 1) - abs(a - 1) if name == "calibration_ratio" else b - a if name in _LESS_IS_BETTER else a - b
+    text = f"{a - b:+.4f}" + (f" ({a / b - 1:+.2%})" if name == "logloss" else "")
+    return Cell(text, "" if gain == 0 else "better" if gain > 0 else "worse")
+
+
+def segment_models(models: Iterable[str]) -> list[str]:
+    """The models that are told by segment: a constant rate tells nothing there that the click rate does not."""
+    return [model for model in models if model != NAMES[CONSTANT]]
+
+
+def segment_table(segments: Sequence[Segment], models: Sequence[str], caption: str = "") -> Table:
+    """One line a segment: its rows, and of each model mean prediction, calibration ratio, logloss and ROC AUC.
+
+    Without a ``caption`` the first column names the segmentation.
+    """
+    largest = max((each.rows for each in segments), default=1)
+    lines = []
+    for each in segments:
+        cells = [] if caption else [Cell(each.segmentation)]
+        cells += [Cell(each.name), Cell(f"{each.rows:,}", share=each.rows / largest)]
+        cells += [Cell(f"{each.clicks:,}"), Cell(f"{each.click_rate:.4f}")]
+        for model in models:
+            of = each.metrics[model]
+            figures = (each.mean_predictions[model], of.calibration_ratio, of.logloss, of.roc_auc)
+            cells += [Cell(number(figure)) for figure in figures]
+        lines.append(tuple(cells))
+    names = ("segment",) if caption else ("segmentation", "segment")
+    of_rows, of_model = (*names, "rows", "clicks", "click rate"), ("mean", "calibration", "logloss", "AUC")
+    groups = (*("" for _ in of_rows), *(model for model in models for _ in of_model))
+    columns = (*of_rows, *(of_model * len(models)))
+    return Table(columns, tuple(lines), text_columns=len(names), caption=caption, groups=groups)
+
+
+def number(value: float | None) -> str:
+    """Four decimals; a dash where undefined."""
+    return "–" if value is None else f"{value:.4f}"
+
+
+def _comparison(figures: Figures) -> Section:
+    metrics = {model: each.metrics for model, each in figures.assessments.items()}
+    ours = metrics[CHALLENGER]
+    rows = f"All figures are of the same {ours.rows:,} test rows of the window ({ours.clicks:,} clicks)."
+    named = ", ".join(
+        [
+            f"challenger: Wide & Deep of {figures.day}",
+            f"GBT: Spark's gradient-boosted trees of {figures.day}",
+            "constant rate: the click rate of the training rows",
+            *(
+                [f"champion: Wide & Deep of {figures.contest.champion.properties['day']}"]
+                if CHAMPION in metrics and figures.contest.champion is not None
+                else []
+            ),
+        ]
+    )
+    tables = (figures_table(metrics), differences_table(metrics, CHALLENGER))
+    paragraphs = (f"{rows} In the tables, {named}.", *ours.notes)
+    return Section("Against champion and baselines", paragraphs, tables=tables)
+
+
+def _next_day(evaluation: Manifest) -> Section:
+    name, next_day = "On the next day", evaluation.properties["next_day"]
+    figures = evaluation.properties["metrics"].get(RowsOf.NEXT_DAY.value)
+    if figures is None:
+        return Section(name, (f"The next day is {next_day}.",))
+    metrics = {NAMES[model]: Metrics(**{**of, "notes": tuple(of["notes"])}) for model, of in figures.items()}
+    ours = metrics[CHALLENGER]
+    text = f"All {ours.rows:,} labelled rows of {next_day} ({ours.clicks:,} clicks), which no model has learnt from."
+    tables = (figures_table(metrics), differences_table(metrics, CHALLENGER))
+    return Section(name, (text, *ours.notes), tables=tables)
+
+
+def _by_segment(figures: Figures) -> Section:
+    models = segment_models(figures.assessments)
+    text = (
+        "An impression is app traffic when its site_id is the placeholder that all impressions in apps have, and site "
+        "traffic when its app_id is the one that all impressions on sites have. In the picture the pale bars are 95 % "
+        f"intervals of the {CHALLENGER}'s ratio, from the number of clicks."
+    )
+    colours = colours_of(figures.assessments)
+    png = calibration_by_segment(figures.segments, {model: colours[model] for model in models})
+    picture = Picture("Calibration by segment", png, is_in_markdown=True, is_wide=True)
+    tables = tuple(
+        segment_table([each for each in figures.segments if each.segmentation == segmentation], models, segmentation)
+        for segmentation in dict.fromkeys(each.segmentation for each in figures.segments)
+    )
+    return Section("By segment", (text,), (picture,), tables)
+
+
+def _curves(assessments: dict[str, Assessment]) -> Section:
+    rows_of = "test rows"
+    return Section(
+        "Reliability, ranking and scores",
+        pictures=(
+            Picture("Reliability", reliability(assessments, rows_of), is_in_markdown=True),
+            Picture("ROC", roc(assessments, rows_of)),
+            Picture("Precision and recall", precision_recall(assessments, rows_of)),
+            Picture("Distribution of the predicted probabilities", score_distribution(assessments, rows_of)),
+        ),
+    )
+
+
+def _training(figures: Figures) -> Section:
+    model, card, gbt, gbt_card = figures.contest.candidate, figures.card, figures.gbt, figures.gbt_card
+    splits = {
+        split: sum(int(day.properties["splits"][split.value]) for day in figures.encoded)
+        for split in (Split.TRAIN, Split.VALIDATION, Split.TEST, Split.UNLABELLED)
+    }
+    features = card["features"]
+    rows = {
+        "version": (model.version, gbt.version),
+        "engine": (f"PyTorch {card['torch_version']}", f"Spark {gbt_card.get('spark_version', '(not recorded)')}"),
+        "training rows": (f"{card['train_rows']:,}", f"{gbt_card['train_rows']:,}"),
+        "size": (f"{card['parameters']:,} weights", f"{gbt_card['config']['max_iter']} trees"),
+        "features": (
+            f"preset {features['preset']}: {len(features['wide'])} wide, {len(features['deep'])} deep",
+            f"{len(gbt_card['feature_importances'])} fields",
+        ),
+        "configuration": (_settings(card["config"]), _settings(gbt_card["config"])),
+        "wall time": (_seconds(model), _seconds(gbt)),
+        "device": (model.properties.get("device", "(not recorded)"), "CPU"),
+        "asset code version": (
+            model.created_by.get("code_version") or card["code_version"],
+            gbt.created_by.get("code_version", ""),
+        ),
+    }
+    table = Table(
+        ("", "Wide & Deep", "GBT"),
+        tuple((Cell(name), Cell(ours or "–"), Cell(theirs or "–")) for name, (ours, theirs) in rows.items()),
+        text_columns=3,
+    )
+    text = "Rows of the window: " + ", ".join(f"{count:,} {split.value}" for split, count in splits.items())
+    kept = card["metrics"]
+    epochs = f"Wide & Deep kept epoch {kept['best_epoch']} of {kept['epochs']}, the one of least validation logloss"
+    curve = Picture("Logloss by epoch", training_curve(card["curve"]))
+    return Section("Trained on", (f"{text}. {epochs}.",), (curve,), (table,))
+
+
+def _importances(gbt_card: dict[str, Any]) -> Section:
+    top = list(gbt_card["feature_importances"].items())[:TOP_IMPORTANCES]
+    largest = max((share for _, share in top), default=0.0) or 1.0
+    lines = tuple((Cell(name), Cell(f"{share:.1%}", share=share / largest)) for name, share in top)
+    text = f"The {len(top)} fields with the largest share of the GBT's gain in its splits."
+    return Section("What the GBT looks at", (text,), tables=(Table(("field", "share"), lines),))
+
+
+def _settings(config: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in config.items())
+
+
+def _seconds(model: Manifest) -> str:
+    seconds = model.properties.get("seconds")
+    return "(not recorded)" if seconds is None else f"{seconds:,.1f} s"

@@ -1,0 +1,147 @@
+"""Job ``evaluation_report``: one page about a day's model, to be read before it is promoted and to be sent around.
+
+The verdict is that of ``champion_model``'s own rule, against the champion as it is when the report is written. Every
+figure comes from the rows that ``evaluation_metrics`` scored; the champion is scored on the same ones. Committed are
+``report.html``, one file that needs no other, and ``report.md``.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic import Field
+
+from ctr_assets import __version__
+from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
+from ctr_assets.evaluation.document import render_html, render_markdown, render_table
+from ctr_assets.evaluation.metrics import assess
+from ctr_assets.evaluation.report import (
+    CHALLENGER,
+    CHAMPION,
+    NAMES,
+    Figures,
+    build_report,
+    segment_models,
+    segment_table,
+)
+from ctr_assets.evaluation.scored import WIDE_DEEP, RowsOf, read_scored
+from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
+from ctr_assets.evaluation.trees import GbtScorer
+from ctr_assets.jobs.champion_model import load_champion
+from ctr_assets.jobs.evaluation_metrics import current_model
+from ctr_assets.jobs.parameters import JobParams
+from ctr_assets.jobs.report import Report, markdown, path
+from ctr_assets.jobs.throughput import throughput
+from ctr_assets.storage import Store
+from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.tables import (
+    EVALUATION_REPORT,
+    FEATURE_VOCABULARY,
+    GBT_BASELINE,
+    SCORED_IMPRESSIONS,
+    WIDE_DEEP_MODEL,
+)
+
+HTML_NAME: Final = "report.html"
+MARKDOWN_NAME: Final = "report.md"
+
+
+class Params(JobParams):
+    """What the job is told."""
+
+    day: str = Field(description="Day of the model, YYYY-MM-DD")
+    code_version: str = ""
+
+
+def run(params: Params, report: Report) -> None:
+    """Compute, write, commit and report one day."""
+    if int(os.environ.get("RANK", "0")):
+        return  # one process does it all
+    started = time.monotonic()
+    store, day = Store(params.store_url), params.day
+    contest = hold_contest(store, day, lambda champion: load_champion(store, champion, report))
+    figures = compute_figures(store, contest)
+    written = f"Written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC by ctr-assets {__version__}"
+    document = build_report(figures, written)
+    report.log(document.verdict)
+
+    texts = {HTML_NAME: render_html(document), MARKDOWN_NAME: render_markdown(document)}
+    version, files = store.begin(EVALUATION_REPORT, day), []
+    for name, text in texts.items():
+        with write_bytes(store, version.folder, name) as sink:
+            sink.write(text.encode())
+        files.append(describe(name, sink))
+    inputs = [contest.candidate, contest.evaluation, *([contest.champion] if contest.champion else [])]
+    properties = {
+        "verdict": document.verdict,
+        "reasons": list(document.reasons),
+        "logloss": contest.loglosses[WIDE_DEEP],
+        "champion_logloss": contest.champion_logloss,
+    }
+    committed = version.commit(
+        files,
+        {},
+        inputs=inputs,
+        properties=properties,
+        created_by={**params.created_by, "code_version": params.code_version},
+    )
+    rows = next(iter(figures.assessments.values())).metrics.rows
+    report.partition(
+        day,
+        {
+            **throughput(committed, store, rows, time.monotonic() - started),
+            "dagster/row_count": rows,
+            "verdict": document.verdict,
+            "champion_day": "none" if contest.champion is None else contest.champion.properties["day"],
+            "path": path(store.path(EVALUATION_REPORT, day, committed.version, HTML_NAME)),
+            "report": markdown(texts[MARKDOWN_NAME]),
+            "segments": markdown(render_table(segment_table(figures.segments, segment_models(figures.assessments)))),
+            **calibration_of_traffic(figures.segments),
+        },
+    )
+
+
+def compute_figures(store: Store, contest: Contest) -> Figures:
+    """Everything the report tells, from the very rows and models that the evaluation was made of."""
+    from ctr_assets.training.publish import read_card
+
+    evaluation = contest.evaluation
+    vocabulary = store.manifest(FEATURE_VOCABULARY, evaluation.partition)
+    current_model(store, WIDE_DEEP_MODEL, vocabulary)
+    gbt = as_evaluated(store, evaluation, GBT_BASELINE)
+    encoded = evaluated_days(store, evaluation)
+    labels, probabilities = read_probabilities(store, contest)
+    segmentations = read_segmentations(store, encoded, vocabulary, RowsOf.TEST)
+    return Figures(
+        contest=contest,
+        assessments={model: assess(labels, each) for model, each in probabilities.items()},
+        segments=evaluate_segments(
+            segmentations, labels, {model: probabilities[model] for model in segment_models(probabilities)}
+        ),
+        encoded=encoded,
+        gbt=gbt,
+        card=read_card(store, contest.candidate),
+        gbt_card=GbtScorer.load(store, gbt).card,
+    )
+
+
+def read_probabilities(store: Store, contest: Contest) -> tuple[Any, dict[str, Any]]:
+    """Labels of the test rows and each model's probabilities; of the champion too when it is another model."""
+    scored = as_evaluated(store, contest.evaluation, SCORED_IMPRESSIONS)
+    labels = read_scored(store, scored, RowsOf.TEST, "label")
+    probabilities = {name: read_scored(store, scored, RowsOf.TEST, model) for model, name in NAMES.items()}
+    if contest.champion_scores is not None and not contest.is_champion:
+        probabilities[CHAMPION] = contest.champion_scores
+    return labels, probabilities
+
+
+def calibration_of_traffic(segments: Iterable[Segment]) -> dict[str, float]:
+    """The challenger's calibration ratio on site and on app traffic, where there are clicks: numbers for a chart."""
+    return {
+        f"{each.name}/calibration_ratio": ratio
+        for each in segments
+        if each.segmentation == TRAFFIC and each.name in (SITE, APP)
+        if (ratio := each.metrics[CHALLENGER].calibration_ratio) is not None
+    }

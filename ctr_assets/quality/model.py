@@ -1,0 +1,52 @@
+"""Whether a model may be trusted: its weights, and how it does beside the baseline and the champion."""
+
+from ctr_assets.quality.finding import Finding
+from ctr_assets.storage import Store
+from ctr_assets.tables import EVALUATION_METRICS, EVALUATION_REPORT, WIDE_DEEP_MODEL
+
+TEST = "test"
+
+
+def finite_weights(store: Store, day: str) -> Finding:
+    """No weight is NaN or infinite."""
+    count = int(store.manifest(WIDE_DEEP_MODEL, day).properties["nonfinite_weights"])
+    return Finding(count == 0, f"{count:,} weights are NaN or infinite; expected none", {"nonfinite_weights": count})
+
+
+def better_than_baseline(store: Store, day: str) -> Finding:
+    """ROC AUC of Wide & Deep above that of the GBT, on the same test rows."""
+    figures = _figures(store, day)
+    model, baseline = figures["wide_deep"]["roc_auc"], figures["gbt"]["roc_auc"]
+    if model is None or baseline is None:
+        return Finding(True, "the test rows are of one class only: ROC AUC is undefined")
+    message = f"ROC AUC {model:.4f} against {baseline:.4f} of the GBT baseline; expected more"
+    return Finding(model > baseline, message, {"roc_auc": model, "gbt_roc_auc": baseline})
+
+
+def calibration(store: Store, day: str, max_error: float) -> Finding:
+    """Mean prediction divided by click rate, on the test rows: within ``1 ± max_error``."""
+    ratio = _figures(store, day)["wide_deep"]["calibration_ratio"]
+    if ratio is None:
+        return Finding(True, "no test row was clicked: calibration is undefined")
+    expected = f"expected {1 - max_error:.2f} to {1 + max_error:.2f}"
+    message = f"mean prediction is {ratio:.3f} x the click rate; {expected}"
+    return Finding(abs(ratio - 1) <= max_error, message, {"calibration_ratio": ratio})
+
+
+def no_worse_than_champion(store: Store, day: str, max_increase: float) -> Finding:
+    """Logloss of the day's model beside the champion's on the same rows: at most ``max_increase`` (relative) more."""
+    properties = store.manifest(EVALUATION_REPORT, day).properties
+    logloss, of_champion = properties["logloss"], properties["champion_logloss"]
+    if logloss is None or of_champion is None:
+        return Finding(True, "there is no champion that can be scored on the same rows")
+    increase = logloss / of_champion - 1
+    message = f"logloss {logloss:.4f}, {increase:+.2%} against the champion's {of_champion:.4f} on the same rows"
+    figures = {"logloss": logloss, "champion_logloss": of_champion, "increase": increase}
+    return Finding(increase <= max_increase, f"{message}; expected at most {max_increase:+.2%}", figures)
+
+
+def _figures(store: Store, day: str) -> dict[str, dict[str, float | None]]:
+    metrics: dict[str, dict[str, dict[str, float | None]]] = store.manifest(EVALUATION_METRICS, day).properties[
+        "metrics"
+    ]
+    return metrics[TEST]

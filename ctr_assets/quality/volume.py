@@ -1,0 +1,62 @@
+"""How much was delivered: schema, rows, rejected rows."""
+
+from statistics import median
+
+import pyarrow as pa
+
+from ctr_assets.quality.finding import Finding
+from ctr_assets.quality.trailing import TRAILING_DAYS, trailing_week
+from ctr_assets.storage import Store
+from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, columns_of
+
+
+def schema_is(store: Store, table: str, day: str, schema: pa.Schema) -> Finding:
+    """The table's files have exactly the columns and types of ``schema``, whatever its manifest says."""
+    manifest, expected = store.manifest(table, day), columns_of(schema)
+    wrong = {}
+    for file in manifest.files:
+        with store.parquet(manifest, file) as parquet:
+            # A dictionary is how a string is stored, not what it is.
+            found = {f.name: str(getattr(f.type, "value_type", f.type)) for f in parquet.schema_arrow}
+        if found != expected:
+            wrong[file.name] = found
+    if not wrong:
+        return Finding(True, f"{len(manifest.files)} files have the {len(expected)} columns of {table}")
+    name, found = next(iter(wrong.items()))
+    missing, others = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
+    retyped = [f"{c} is {found[c]}, not {t}" for c, t in expected.items() if c in found and found[c] != t]
+    told = [f"missing {', '.join(missing)}"] if missing else []
+    told += [f"unexpected {', '.join(others)}"] if others else []
+    message = f"{len(wrong)} of {len(manifest.files)} files differ, first {name}: {'; '.join([*told, *retyped])}"
+    return Finding(False, message)
+
+
+def has_rows(store: Store, day: str) -> Finding:
+    """The day has impressions at all; a gap day is empty and valid, but somebody should know."""
+    rows = store.manifest(RAW_IMPRESSIONS, day).rows
+    message = f"{rows:,} impressions" if rows else f"No impression was delivered for {day}; expected at least one"
+    return Finding(rows > 0, message, {"rows": rows})
+
+
+def row_volume(store: Store, day: str, max_ratio: float) -> Finding:
+    """Rows of the day beside the median of the trailing week: not ``max_ratio`` times more, nor as many times fewer."""
+    rows = store.manifest(RAW_IMPRESSIONS, day).rows
+    before = [manifest.rows for manifest in trailing_week(store, RAW_IMPRESSIONS, day)]
+    if not rows or not before:
+        return Finding(True, f"{rows:,} impressions; nothing to compare with in the {TRAILING_DAYS} days before")
+    usual = median(before)
+    ratio = rows / usual
+    expected = f"expected {usual / max_ratio:,.0f} to {usual * max_ratio:,.0f}"
+    message = (
+        f"{rows:,} impressions, {ratio:.2f} x the median of the {len(before)} days before ({usual:,.0f}); {expected}"
+    )
+    return Finding(1 / max_ratio <= ratio <= max_ratio, message, {"rows": rows, "usual_rows": usual, "ratio": ratio})
+
+
+def quarantine_rate(store: Store, day: str, max_share: float) -> Finding:
+    """Share of the day's delivered rows that were rejected."""
+    manifest = store.find(QUARANTINE, day)
+    rejected = 0 if manifest is None else manifest.rows
+    share = rejected / max(1, rejected + store.manifest(RAW_IMPRESSIONS, day).rows)
+    message = f"{rejected:,} rows rejected, {share:.3%} of the day; expected at most {max_share:.3%}"
+    return Finding(share <= max_share, message, {"rejected_rows": rejected, "rejected_share": share})

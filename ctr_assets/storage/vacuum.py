@@ -1,0 +1,113 @@
+"""Deletes what nobody can read any more: versions that no manifest names, and checkpoints that no training took up.
+
+A version is named by the manifest that committed it, and by every manifest that lists it among its inputs: what a
+current table was made from stays.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ctr_assets.storage.store import MANIFEST_NAME, Store
+from ctr_assets.tables import CHECKPOINTS
+
+_VERSION = re.compile(r"(\d{8}T\d{6})-[0-9a-f]{8}$")
+_LEFT_TEMPORARY = re.compile(rf"{re.escape(MANIFEST_NAME)}\.[0-9a-f]{{8}}\.tmp$")
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Something to delete: a version, a training's checkpoints or a manifest that a killed writer left half-written.
+
+    ``path`` is below the store's root; ``bytes`` is the size of all its files.
+    """
+
+    table: str
+    path: str
+    bytes: int
+
+
+def find_garbage(store: Store, *, keep_days: float, now: datetime) -> list[Garbage]:
+    """What is older than ``keep_days`` and unreadable. Deletes nothing.
+
+    A version being written is not named yet, so ``keep_days`` must be longer than any job writes: its age counts from
+    its begin. Checkpoints are as old as their newest file.
+    """
+    store.fs.invalidate_cache()
+    before = now - timedelta(days=keep_days)
+    tables = [name for name in _folders(store) if name != CHECKPOINTS]
+    partitions = [(table, partition) for table in tables for partition in _folders(store, table)]
+    named = set(_named_versions(store, partitions))
+    return [
+        *(garbage for place in partitions for garbage in _old_versions(store, *place, named, before)),
+        *_old_checkpoints(store, before),
+    ]
+
+
+def delete_garbage(store: Store, garbage: Garbage) -> bool:
+    """Delete it, unless it is a version that was committed since it was found; returns whether it is gone."""
+    table, partition, *_ = parts = garbage.path.split("/")
+    current = None if table == CHECKPOINTS else store.find(table, partition)
+    if current is not None and current.version == parts[-1]:
+        return False
+    store.remove_tree(*parts)
+    return True
+
+
+def _named_versions(store: Store, partitions: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """``table/partition`` and version of everything that a manifest names."""
+    for table, partition in partitions:
+        manifest = store.find(table, partition)
+        if manifest is not None:
+            yield manifest.reference, manifest.version
+            yield from manifest.inputs.items()
+
+
+def _old_versions(
+    store: Store, table: str, partition: str, named: set[tuple[str, str]], before: datetime
+) -> Iterator[Garbage]:
+    for name, info in _entries(store, table, partition):
+        path = f"{table}/{partition}/{name}"
+        if info["type"] == "directory":
+            begun = _VERSION.match(name)
+            is_old = begun and datetime.strptime(begun[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) < before
+            if is_old and (f"{table}/{partition}", name) not in named:
+                yield Garbage(table, path, _size(store, path))
+        elif _LEFT_TEMPORARY.match(name) and _modified(store, info) < before:
+            yield Garbage(table, path, int(info["size"]))
+
+
+def _old_checkpoints(store: Store, before: datetime) -> Iterator[Garbage]:
+    for table in _folders(store, CHECKPOINTS):
+        for partition in _folders(store, CHECKPOINTS, table):
+            for fingerprint in _folders(store, CHECKPOINTS, table, partition):
+                path = f"{CHECKPOINTS}/{table}/{partition}/{fingerprint}"
+                files = store.fs.find(store.path(path), detail=True).values()
+                if all(_modified(store, info) < before for info in files):
+                    yield Garbage(f"{CHECKPOINTS} of {table}", path, sum(int(info["size"]) for info in files))
+
+
+def _folders(store: Store, *parts: str) -> list[str]:
+    return sorted(name for name, info in _entries(store, *parts) if info["type"] == "directory")
+
+
+def _entries(store: Store, *parts: str) -> list[tuple[str, dict[str, Any]]]:
+    """Names and details of what is directly in a folder of the store; empty when there is no such folder."""
+    folder = store.path(*parts).rstrip("/")
+    try:
+        found = store.fs.ls(folder, detail=True)
+    except FileNotFoundError:
+        return []
+    paths = [(info["name"].rstrip("/"), info) for info in found]
+    return [(path.rsplit("/", 1)[-1], info) for path, info in paths if path != folder]
+
+
+def _size(store: Store, path: str) -> int:
+    return sum(int(info["size"]) for info in store.fs.find(store.path(path), detail=True).values())
+
+
+def _modified(store: Store, info: dict[str, Any]) -> datetime:
+    modified: datetime = store.fs.modified(info["name"])
+    return modified

@@ -1,0 +1,35 @@
+"""The file of a committed vocabulary: the values of each feature in the order of their ids."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from ctr_assets.features import FEATURE_BY_NAME
+from ctr_assets.storage.manifest import DataFile, Manifest
+from ctr_assets.storage.parts import ParquetPart
+from ctr_assets.storage.store import Store, TableVersion
+from ctr_assets.tables import VOCABULARY_SCHEMA
+
+VOCABULARY_FILE: Final = "vocabulary.parquet"
+
+
+def write_vocabulary(version: TableVersion, vocabulary: Mapping[str, pa.Array]) -> DataFile:
+    """One row group a feature, in the order of ``FEATURES``, so that a reader takes one feature alone."""
+    part = ParquetPart(version.store, version.folder, VOCABULARY_FILE, VOCABULARY_SCHEMA, use_dictionary=["feature"])
+    for feature, values in vocabulary.items():
+        ids = pa.array(np.arange(1, len(values) + 1), pa.int32())
+        part.write(pa.table([pa.repeat(feature, len(values)), values, ids], schema=VOCABULARY_SCHEMA))
+    return part.close()
+
+
+def read_values(store: Store, vocabulary: Manifest, features: Iterable[str]) -> dict[str, list[str]]:
+    """The values of some features; the value at position i has id i + 1. Other features' values are not read."""
+    (file,) = (file for file in vocabulary.files if file.name == VOCABULARY_FILE)
+    positions = {name: position for position, name in enumerate(FEATURE_BY_NAME)}
+    with store.parquet(vocabulary, file) as parquet:
+        return {
+            feature: parquet.read_row_group(positions[feature], columns=["value"]).column("value").to_pylist()
+            for feature in features
+        }

@@ -1,0 +1,124 @@
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from ctr_assets.features import Split
+from ctr_assets.jobs import champion_model, champion_validation
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.tables import CHAMPION_MODEL, CHAMPION_VALIDATION, ENCODED_FEATURES
+from ctr_assets.training.score import Scorer
+from ctr_assets_tests.encoded_days import reencode, with_column
+from ctr_assets_tests.evaluation.conftest import DAYS, RecordingReport, assert_as_contracted
+
+BEFORE, DAY, NEXT_DAY = DAYS
+PROPERTIES = {"champion_day", "champion_version", "rows_of", "note", "metrics", "reference"}
+
+
+def _validate(store: Store, day: str) -> tuple[dict[str, Any], Manifest]:
+    """Run the job; what it reported and what it committed, both held to their contracts."""
+    report = RecordingReport()
+    champion_validation.run(champion_validation.Params(store_url=store.url, day=day), report)
+    assert [partition for partition, _ in report.partitions] == [day]
+    committed = store.manifest(CHAMPION_VALIDATION, day)
+    assert set(committed.properties) == PROPERTIES
+    assert_as_contracted("champion_validation", report.metadata)
+    return report.metadata, committed
+
+
+@pytest.fixture
+def promoted(store: Store) -> Store:
+    """The model of the second day is the champion."""
+    champion_model.run(champion_model.Params(store_url=store.url, day=DAY), RecordingReport())
+    return store
+
+
+def _scored(store: Store, day: str, splits: set[Split]) -> tuple[np.ndarray, np.ndarray]:
+    encoded = store.manifest(ENCODED_FEATURES, day)
+    table = pa.concat_tables(store.parquet(encoded, file).read() for file in encoded.files)
+    table = table.filter(pa.array(np.isin(table["split"].to_numpy(), [split.code for split in splits])))
+    return table["label"].to_numpy(), Scorer.load(store, store.manifest(CHAMPION_MODEL, "current")).predict(table)
+
+
+@pytest.mark.parametrize(
+    ("day", "rows_of", "splits"),
+    [
+        (NEXT_DAY, "all", {Split.TRAIN, Split.VALIDATION, Split.TEST}),
+        (DAY, "test", {Split.TEST}),
+        (BEFORE, "test", {Split.TEST}),
+    ],
+)
+def test_an_unseen_day_is_scored_whole_and_any_other_on_its_test_rows(
+    promoted: Store, day: str, rows_of: str, splits: set[Split]
+):
+    reported, committed = _validate(promoted, day)
+    labels, scores = _scored(promoted, day, splits)
+    assert reported["rows_of"] == committed.properties["rows_of"] == rows_of
+    assert reported["dagster/row_count"] == committed.rows == len(labels)
+    assert reported["champion/clicks"] == labels.sum()
+    assert reported["champion/roc_auc"] == pytest.approx(roc_auc_score(labels, scores))
+    assert reported["champion/logloss"] == pytest.approx(log_loss(labels, scores.astype(float)))
+    assert reported["calibration_ratio"] == pytest.approx(scores.mean(dtype=float) / labels.mean())
+    assert committed.properties["metrics"]["logloss"] == reported["champion/logloss"]
+    assert committed.properties["note"] is None
+
+
+def test_the_reference_is_what_the_champion_showed_when_it_was_promoted(promoted: Store):
+    champion = promoted.manifest(CHAMPION_MODEL, "current")
+    reported, committed = _validate(promoted, NEXT_DAY)
+    shown = champion.properties["test_metrics"]
+    reference = {name: shown[name] for name in ("normalized_entropy", "calibration_ratio")}
+    assert committed.properties["reference"] == reference
+    assert committed.properties["champion_day"] == reported["champion_day"] == DAY
+    assert committed.properties["champion_version"] == champion.properties["model_version"]
+    increase = reported["champion/normalized_entropy"] / reference["normalized_entropy"] - 1
+    assert reported["normalized_entropy_increase"] == pytest.approx(increase)
+
+
+def _assert_empty(store: Store, day: str, note: str) -> Manifest:
+    reported, committed = _validate(store, day)
+    assert note in reported["note"]
+    assert note in committed.properties["note"]
+    assert reported["dagster/row_count"] == committed.rows == 0
+    assert committed.properties["metrics"] is committed.properties["rows_of"] is None
+    return committed
+
+
+def test_without_a_champion_the_day_is_empty_and_says_so(store: Store):
+    committed = _assert_empty(store, DAY, "There is no champion yet")
+    assert committed.properties["champion_day"] is committed.properties["champion_version"] is None
+    assert committed.properties["reference"] is None
+
+
+def test_a_champion_that_cannot_read_the_day_leaves_it_empty_and_says_so(promoted: Store):
+    encoded = promoted.manifest(ENCODED_FEATURES, NEXT_DAY)
+    properties = {**encoded.properties, "vocabulary_fingerprint": "of another vocabulary"}
+    promoted.begin(ENCODED_FEATURES, NEXT_DAY).commit(encoded.files, encoded.columns, properties=properties)
+    committed = _assert_empty(promoted, NEXT_DAY, f"The champion of {DAY} cannot read these rows")
+    assert committed.properties["champion_day"] == DAY
+
+
+def test_a_day_without_labels_is_empty_and_says_so(promoted: Store):
+    reencode(
+        promoted,
+        NEXT_DAY,
+        lambda rows: with_column(with_column(rows, "label", None), "split", Split.UNLABELLED.code),
+    )
+    _assert_empty(promoted, NEXT_DAY, f"{NEXT_DAY} has no labelled rows")
+
+
+def test_a_day_without_impressions_is_empty_and_says_so(promoted: Store):
+    encoded = promoted.manifest(ENCODED_FEATURES, NEXT_DAY)
+    promoted.begin(ENCODED_FEATURES, NEXT_DAY).commit([], encoded.columns, properties=encoded.properties)
+    _assert_empty(promoted, NEXT_DAY, f"{NEXT_DAY} has no impressions")
+
+
+def test_a_day_without_clicks_reports_what_is_defined(promoted: Store):
+    reencode(promoted, NEXT_DAY, lambda rows: with_column(rows, "label", 0))
+    reported, committed = _validate(promoted, NEXT_DAY)
+    assert reported["champion/clicks"] == 0
+    assert "normalized_entropy_increase" not in reported
+    assert committed.properties["metrics"]["normalized_entropy"] is None
+    assert committed.properties["metrics"]["notes"]

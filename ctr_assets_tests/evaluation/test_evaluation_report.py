@@ -1,0 +1,213 @@
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import log_loss, roc_auc_score
+
+from ctr_assets.evaluation.contest import CURRENT
+from ctr_assets.evaluation.scored import RowsOf, read_scored
+from ctr_assets.features import Split
+from ctr_assets.jobs import champion_model, evaluation_report
+from ctr_assets.storage import Store
+from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    ENCODED_FEATURES,
+    EVALUATION_METRICS,
+    EVALUATION_REPORT,
+    SCORED_IMPRESSIONS,
+)
+from ctr_assets_tests.encoded_days import VALUES
+from ctr_assets_tests.evaluation.conftest import (
+    DAYS,
+    TINY,
+    Evaluated,
+    RecordingReport,
+    assert_as_contracted,
+    evaluate_day,
+    train_wide_deep,
+    window_of,
+)
+
+DAY, NEXT_DAY = DAYS[1], DAYS[2]
+WEAK = TINY.model_copy(update={"epochs": 1, "learning_rate": 1e-5, "embedding_learning_rate": 1e-5})
+
+
+def _report(store: Store, day: str = DAY) -> dict[str, Any]:
+    """Run the job and return what it reported, held to the contract."""
+    report = RecordingReport()
+    evaluation_report.run(evaluation_report.Params(store_url=store.url, day=day), report)
+    assert [partition for partition, _ in report.partitions] == [day]
+    assert_as_contracted("evaluation_report", report.metadata)
+    return report.metadata
+
+
+def _challenge(store: Store, day: str) -> dict[str, Any]:
+    report = RecordingReport()
+    champion_model.run(champion_model.Params(store_url=store.url, day=day), report)
+    return report.metadata
+
+
+def _file(store: Store, name: str, day: str = DAY) -> str:
+    manifest = store.manifest(EVALUATION_REPORT, day)
+    (file,) = (file for file in manifest.files if file.name == name)
+    with store.open_file(manifest, file) as opened:
+        return opened.read().decode()
+
+
+def _lines(table: str) -> list[list[str]]:
+    """The cells of a Markdown table, without its heading."""
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+
+
+@pytest.fixture(scope="module")
+def reported(evaluated: Evaluated) -> dict[str, Any]:
+    return _report(evaluated.store)
+
+
+def _test_rows(store: Store) -> dict[str, np.ndarray]:
+    """Label, segment and both models' probability of every test row, put together anew from the encoded files."""
+    tables = []
+    for day in window_of(DAY):
+        encoded = store.manifest(ENCODED_FEATURES, day)
+        for file in encoded.files:
+            table = store.parquet(encoded, file).read(columns=["split", "site_id", "app_id", "device_type", "label"])
+            tables.append(table.filter(pa.array(table["split"].to_numpy() == Split.TEST.code)))
+    encoded_rows = pa.concat_tables(tables)
+    scored = store.manifest(SCORED_IMPRESSIONS, DAY)
+    rows = {model: read_scored(store, scored, RowsOf.TEST, model) for model in ("wide_deep", "gbt", "label")}
+    assert np.array_equal(rows["label"], encoded_rows["label"].to_numpy())
+    in_app, on_site = (encoded_rows[name].to_numpy() == 1 for name in ("site_id", "app_id"))
+    traffic = np.select([on_site & ~in_app, in_app & ~on_site], ["site", "app"], "unclear")
+    device = np.array(["unknown", *VALUES["device_type"].to_pylist()])[encoded_rows["device_type"].to_numpy()]
+    return {**rows, "traffic": traffic, "device_type": device}
+
+
+@pytest.mark.parametrize("segmentation", ["traffic", "device_type"])
+def test_the_figures_of_a_segment_are_those_of_its_rows(
+    evaluated: Evaluated, reported: dict[str, Any], segmentation: str
+):
+    rows = _test_rows(evaluated.store)
+    told = {line[1]: line[2:] for line in _lines(reported["segments"]["raw_value"]) if line[0] == segmentation}
+    assert set(told) == set(rows[segmentation])
+    for segment, cells in told.items():
+        of = rows[segmentation] == segment
+        labels = rows["label"][of]
+        expected = [f"{len(labels):,}", f"{labels.sum():,}", f"{labels.mean():.4f}"]
+        for model in ("wide_deep", "gbt"):
+            scores = rows[model][of].astype(float)
+            figures = (scores.mean(), scores.mean() / labels.mean(), log_loss(labels, scores))
+            expected += [f"{figure:.4f}" for figure in (*figures, roc_auc_score(labels, scores))]
+        assert cells == expected
+
+
+def test_every_segmentation_has_every_row_once(evaluated: Evaluated, reported: dict[str, Any]):
+    sums: dict[str, int] = {}
+    for line in _lines(reported["segments"]["raw_value"]):
+        sums[line[0]] = sums.get(line[0], 0) + int(line[2].replace(",", ""))
+    assert set(sums) == {"traffic", "device_type", "hour_of_day", "banner_pos"}
+    assert set(sums.values()) == {reported["dagster/row_count"]} == {len(_test_rows(evaluated.store)["label"])}
+
+
+def test_calibration_of_site_and_app_traffic_are_numbers_for_a_chart(evaluated: Evaluated, reported: dict[str, Any]):
+    rows = _test_rows(evaluated.store)
+    for traffic in ("site", "app"):
+        of = rows["traffic"] == traffic
+        ratio = rows["wide_deep"][of].mean(dtype=float) / rows["label"][of].mean()
+        assert reported[f"{traffic}/calibration_ratio"] == pytest.approx(ratio)
+
+
+class _References(HTMLParser):
+    """Collects what a page would load or link to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.urls: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.urls += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "data", "poster")]
+        assert tag not in ("script", "link", "iframe", "object")
+
+
+def test_the_page_needs_no_other_file(evaluated: Evaluated, reported: dict[str, Any]):
+    html = _file(evaluated.store, "report.html")
+    references = _References()
+    references.feed(html)
+    assert len(references.urls) == 6
+    assert all(url.startswith("data:image/png;base64,") for url in references.urls)
+    assert re.findall(r"https?:|url\(|@import", re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)) == []
+    assert reported["path"]["raw_value"].endswith("report.html")
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.md"])
+def test_the_page_tells_the_figures_of_the_evaluation(evaluated: Evaluated, reported: dict[str, Any], name: str):
+    text = _file(evaluated.store, name)
+    assert reported["verdict"] in text
+    metrics = evaluated.store.manifest(EVALUATION_METRICS, DAY).properties["metrics"]
+    for rows_of in ("test", "next_day"):
+        for model in ("wide_deep", "gbt", "constant"):
+            for figure in ("logloss", "roc_auc", "normalized_entropy", "pr_auc", "calibration_ratio"):
+                assert f"{metrics[rows_of][model][figure]:.4f}" in text
+        assert f"{metrics[rows_of]['gbt']['rows']:,}" in text
+    assert f"{DAYS[0]} to {DAY}" in text
+
+
+def test_the_markdown_is_shown_with_its_main_pictures_and_stays_small(evaluated: Evaluated, reported: dict[str, Any]):
+    shown = reported["report"]["raw_value"]
+    assert shown == _file(evaluated.store, "report.md")
+    assert shown.count("](data:image/png;base64,") == 2
+    assert len(shown) < 250_000
+
+
+def test_the_verdict_is_what_promotion_then_decides(store: Store):
+    reported = _report(store)
+    assert reported["champion_day"] == "none"
+    decided = _challenge(store, DAY)
+    assert decided["promoted"] is True
+    assert reported["verdict"] == decided["decision"].replace("Promoted", "Fit for promotion")
+
+
+def test_a_model_that_is_the_champion_already_is_said_to_be(store: Store):
+    _challenge(store, DAY)
+    reported = _report(store)
+    assert reported["verdict"] == "This model is the champion"
+    assert "champion mean" not in reported["segments"]["raw_value"]
+
+
+def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: Store):
+    _challenge(store, DAY)
+    champion = store.manifest(CHAMPION_MODEL, CURRENT)
+    train_wide_deep(store, DAY, WEAK)
+    evaluate_day(store, DAY)
+    reported = _report(store)
+    assert reported["verdict"].startswith("Not fit for promotion: the candidate does not beat the champion")
+    assert "champion mean" in reported["segments"]["raw_value"]
+    logloss = champion.properties["test_metrics"]["logloss"]
+    assert f"| champion | {logloss:.4f} |" in _file(store, "report.md")
+    assert store.manifest(EVALUATION_REPORT, DAY).inputs[champion.reference] == champion.version
+    assert _challenge(store, DAY)["decision"] == reported["verdict"].replace("Not fit for promotion", "Kept as it was")
+
+
+def test_a_day_without_a_next_day_says_why(store: Store):
+    evaluate_day(store, NEXT_DAY, "2014-10-24")
+    _report(store, NEXT_DAY)
+    assert "encoded_features[2014-10-24] is not materialized yet" in _file(store, "report.md", NEXT_DAY)
+
+
+def test_a_model_retrained_after_its_evaluation_is_refused(store: Store):
+    before = store.find(EVALUATION_REPORT, DAY)
+    train_wide_deep(store, DAY, WEAK)
+    with pytest.raises(ValueError, match=f"materialize evaluation_metrics for {DAY} again"):
+        _report(store)
+    assert store.find(EVALUATION_REPORT, DAY) == before
+
+
+def test_names_from_the_data_cannot_break_the_page():
+    from ctr_assets.evaluation.document import Cell, Document, Section, Table, render_html, render_markdown
+
+    table = Table(("name",), ((Cell("<b>|x"),),))
+    document = Document("t", "s", "v", "", (), (), (Section("one", tables=(table,)),), "f")
+    assert "&lt;b&gt;|x" in render_html(document)
+    assert "&lt;b>\\|x" in render_markdown(document)

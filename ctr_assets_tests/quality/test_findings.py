@@ -1,0 +1,266 @@
+"""Every finding on a day that is as it should be, and on one that was made to break it."""
+
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from ctr_assets.features import FEATURES
+from ctr_assets.quality import distribution, ids, model, volume
+from ctr_assets.storage import Store, write_parquet
+from ctr_assets.storage.vocabulary import write_vocabulary
+from ctr_assets.tables import (
+    ENCODED_FEATURES,
+    ENCODED_SCHEMA,
+    EVALUATION_METRICS,
+    EVALUATION_REPORT,
+    FEATURE_VOCABULARY,
+    IMPRESSION_PROFILE,
+    PROFILE_SCHEMA,
+    QUARANTINE,
+    RAW_IMPRESSIONS,
+    WIDE_DEEP_MODEL,
+    columns_of,
+)
+from ctr_assets_tests.encoded_days import VALUES, write_days
+
+DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
+LAST = DAYS[-1]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    store = Store(str(tmp_path_factory.mktemp("days")))
+    write_days(store, DAYS)
+    return store
+
+
+@pytest.fixture
+def store(written, tmp_path):
+    """A copy that the test may break."""
+    return Store(str(shutil.copytree(written.root, tmp_path / "store")))
+
+
+def rewrite(store, table, day, change, **properties):
+    """Commit another version of a day's table: ``change`` is applied to each of its files."""
+    before = store.manifest(table, day)
+    version = store.begin(table, day)
+    files = []
+    for file in before.files:
+        with store.parquet(before, file) as parquet:
+            files.append(write_parquet(store, version.folder, file.name, change(parquet.read())))
+    inputs = [store.manifest(*reference.split("/")) for reference in before.inputs]
+    return version.commit(files, before.columns, inputs=inputs, properties={**before.properties, **properties})
+
+
+def with_properties(store, table, day, **properties):
+    return rewrite(store, table, day, lambda rows: rows, **properties)
+
+
+def raw_rows(store, day, rows):
+    """A version of a day's raw table with so many rows."""
+    version = store.begin(RAW_IMPRESSIONS, day)
+    table = pa.table({"id": [str(i) for i in range(rows)]})
+    version.commit([write_parquet(store, version.folder, "part.parquet", table)], {"id": "string"})
+
+
+def test_a_table_of_the_stated_schema_passes(store):
+    finding = volume.schema_is(store, ENCODED_FEATURES, LAST, ENCODED_SCHEMA)
+    assert finding.passed, finding.message
+
+
+def test_a_missing_and_a_retyped_column_are_named(store):
+    def change(rows):
+        rows = rows.drop_columns(["C14"])
+        return rows.set_column(rows.column_names.index("label"), "label", rows["label"].cast(pa.int64()))
+
+    rewrite(store, ENCODED_FEATURES, LAST, change)
+    finding = volume.schema_is(store, ENCODED_FEATURES, LAST, ENCODED_SCHEMA)
+    assert not finding.passed
+    assert "missing C14" in finding.message
+    assert "label is int64, not int8" in finding.message
+
+
+@pytest.mark.parametrize(("rows", "passed"), [(3000, True), (1001, True), (8999, True), (999, False), (9001, False)])
+def test_row_volume_against_the_week_before(store, rows, passed):
+    raw_rows(store, LAST, rows)
+    finding = volume.row_volume(store, LAST, max_ratio=3.0)
+    assert finding.passed is passed
+    assert f"{rows:,} impressions" in finding.message
+    assert "expected 1,000 to 9,000" in finding.message
+
+
+def test_the_first_day_and_a_gap_day_have_nothing_to_be_compared_with(store):
+    assert volume.row_volume(store, DAYS[0], max_ratio=3.0).passed
+    raw_rows(store, LAST, 0)
+    assert volume.row_volume(store, LAST, max_ratio=3.0).passed
+    assert not volume.has_rows(store, LAST).passed
+    assert volume.has_rows(store, DAYS[0]).passed
+
+
+def test_a_gap_day_does_not_lower_what_is_usual(store):
+    raw_rows(store, DAYS[1], 0)
+    assert volume.row_volume(store, LAST, max_ratio=3.0).figures["usual_rows"] == 3000
+
+
+@pytest.mark.parametrize(("rejected", "passed"), [(0, True), (15, True), (16, False)])
+def test_quarantine_rate(store, rejected, passed):
+    version = store.begin(QUARANTINE, LAST)
+    table = pa.table({"file": ["a.csv"] * rejected})
+    version.commit([write_parquet(store, version.folder, "part.parquet", table)], {"file": "string"})
+    finding = volume.quarantine_rate(store, LAST, max_share=0.005)
+    assert finding.passed is passed
+    assert f"{rejected} rows rejected" in finding.message
+
+
+def limits(store, **changed):
+    return distribution.click_rate(store, LAST, **{"lowest": 0.005, "highest": 0.6, "max_change": 0.4, **changed})
+
+
+def test_click_rate_as_in_the_week_before_passes(store):
+    assert limits(store).passed
+    assert "of the week before" in limits(store).message
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [(1.0, "expected 0.50% to 60.00%"), (0.0, "expected 0.50% to 60.00%"), (0.1, "expected within")]
+)
+def test_a_click_rate_that_cannot_be_or_has_changed_fails(store, share, told):
+    with_properties(store, ENCODED_FEATURES, LAST, clicks=round(3000 * share))
+    finding = limits(store)
+    assert not finding.passed
+    assert told in finding.message
+
+
+def test_a_small_day_may_differ_by_chance(store):
+    usual = limits(store).figures["usual_click_rate"]
+    splits = {"train": 14, "validation": 0, "test": 6, "unlabelled": 0}
+    with_properties(store, ENCODED_FEATURES, LAST, clicks=round(20 * usual * 0.5), splits=splits)
+    assert abs(limits(store).figures["change"]) > 0.4
+    assert limits(store).passed
+
+
+def test_a_feature_whose_values_became_unknown_is_named(store):
+    assert distribution.unknown_rate(store, LAST, max_increase=0.2).passed
+    unknown = store.manifest(ENCODED_FEATURES, LAST).properties["unknown_rows"]
+    with_properties(store, ENCODED_FEATURES, LAST, unknown_rows={**unknown, "site_id": 3000})
+    finding = distribution.unknown_rate(store, LAST, max_increase=0.2)
+    assert not finding.passed
+    assert "site_id 100.0%" in finding.message
+    assert finding.figures["unknown_share/site_id"] == 1.0
+    assert "C14" not in finding.message
+
+
+def profile(store, day, counts):
+    version = store.begin(IMPRESSION_PROFILE, day)
+    rows = [
+        {"column": column, "rank": rank, "value": value, "rows": n, "labelled_rows": n, "clicks": 0}
+        for column, values in counts.items()
+        for rank, (value, n) in enumerate(values.items(), start=1)
+    ]
+    table = pa.Table.from_pylist(rows, schema=PROFILE_SCHEMA)
+    version.commit([write_parquet(store, version.folder, "profile.parquet", table)], columns_of(PROFILE_SCHEMA))
+
+
+def test_population_stability_is_the_published_formula(store):
+    profile(store, DAYS[0], {"C1": {"a": 500, "b": 500}, "site_id": {"x": 600, "y": 100}})
+    profile(store, DAYS[1], {"C1": {"a": 250, "b": 750}, "site_id": {"x": 580, "z": 100}})
+    finding = distribution.population_stability(store, DAYS[1], max_index=0.25)
+    p, q = np.array([0.25, 0.75]), np.array([0.5, 0.5])
+    assert finding.figures["psi/C1"] == pytest.approx(((p - q) * np.log(p / q)).sum())
+    assert not finding.passed
+    assert "site_id" in finding.message
+    # x, y (gone: half a row), all others (300 of 1000, then 420).
+    p, q = np.array([0.58, 0.5e-3, 0.42]), np.array([0.6, 0.1, 0.3])
+    assert finding.figures["psi/site_id"] == pytest.approx(((p - q) * np.log(p / q)).sum())
+    assert distribution.population_stability(store, DAYS[1], max_index=1.0).passed
+
+
+def test_two_small_samples_of_one_population_do_not_differ(store):
+    rng = np.random.default_rng(7)
+    for day in DAYS[:2]:
+        values, counts = np.unique(rng.zipf(1.3, 100) % 50, return_counts=True)
+        profile(store, day, {"C1": dict(zip(map(str, values), counts.tolist(), strict=True))})
+    finding = distribution.population_stability(store, DAYS[1], max_index=0.1)
+    assert finding.figures["psi/C1"] > 0.1
+    assert finding.passed
+
+
+def test_an_id_that_changed_its_value_is_found(store):
+    assert ids.append_only(store, DAYS[0]).passed
+    finding = ids.append_only(store, LAST)
+    assert finding.passed
+    assert finding.figures["kept_ids"] == sum(len(values) for values in VALUES.values())
+    values = VALUES["C14"].to_pylist()
+    values[3], values[4] = values[4], values[3]
+    before = store.manifest(FEATURE_VOCABULARY, LAST)
+    version = store.begin(FEATURE_VOCABULARY, LAST)
+    file = write_vocabulary(version, {**VALUES, "C14": pa.array(values)})
+    version.commit([file], before.columns, properties=before.properties)
+    finding = ids.append_only(store, LAST)
+    assert not finding.passed
+    assert "ids of C14 are not those of 2014-10-22" in finding.message
+
+
+def test_a_test_row_among_the_training_rows_is_found(store):
+    finding = ids.no_leakage(store, LAST, sample_rows=10**6)
+    assert finding.passed
+    assert finding.figures["checked_rows"] == 3000
+
+    def first_row_trains(rows):
+        split = rows["split"].to_numpy().copy()
+        (test_rows,) = np.nonzero(split == 2)
+        split[test_rows[0]] = 0
+        return rows.set_column(rows.column_names.index("split"), "split", pa.array(split))
+
+    rewrite(store, ENCODED_FEATURES, LAST, first_row_trains)
+    finding = ids.no_leakage(store, LAST, sample_rows=10**6)
+    assert not finding.passed
+    assert finding.figures["misplaced_rows"] == 2
+    assert "2 of 3,000 rows" in finding.message
+
+
+def test_a_sample_sees_a_fault_that_is_everywhere(store):
+    def shifted(rows):
+        return rows.set_column(0, "row", pc.subtract(pa.scalar(1499, pa.int32()), rows["row"]))
+
+    rewrite(store, ENCODED_FEATURES, LAST, shifted)
+    finding = ids.no_leakage(store, LAST, sample_rows=300)
+    assert 250 <= finding.figures["checked_rows"] <= 350
+    assert not finding.passed
+
+
+def commit_properties(store, table, day, **properties):
+    store.begin(table, day).commit([], {}, properties=properties)
+
+
+@pytest.mark.parametrize(("count", "passed"), [(0, True), (1, False)])
+def test_weights_must_be_finite(store, count, passed):
+    commit_properties(store, WIDE_DEEP_MODEL, LAST, nonfinite_weights=count)
+    assert model.finite_weights(store, LAST).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("auc", "ratio", "better", "calibrated"),
+    [(0.75, 1.0, True, True), (0.70, 1.2, False, True), (0.71, 1.3, False, False), (None, None, True, True)],
+)
+def test_a_model_beside_the_baseline_and_the_click_rate(store, auc, ratio, better, calibrated):
+    figures = {"wide_deep": {"roc_auc": auc, "calibration_ratio": ratio}, "gbt": {"roc_auc": 0.71}}
+    commit_properties(store, EVALUATION_METRICS, LAST, metrics={"test": figures})
+    assert model.better_than_baseline(store, LAST).passed is better
+    assert model.calibration(store, LAST, max_error=0.25).passed is calibrated
+
+
+@pytest.mark.parametrize(
+    ("logloss", "of_champion", "passed"),
+    [(0.40, 0.41, True), (0.403, 0.40, True), (0.41, 0.40, False), (0.4, None, True)],
+)
+def test_a_model_beside_the_champion(store, logloss, of_champion, passed):
+    commit_properties(store, EVALUATION_REPORT, LAST, logloss=logloss, champion_logloss=of_champion)
+    assert model.no_worse_than_champion(store, LAST, max_increase=0.01).passed is passed
+
+
+def test_every_feature_is_looked_at(store):
+    assert len(distribution.unknown_rate(store, LAST, 0.2).figures) == len(FEATURES)

@@ -1,0 +1,74 @@
+"""``dagster dev`` as ``make dev`` starts it, on a folder of its own, and a browser to look at it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import requests
+
+from ctr_assets_tests.deploy.ports import free_port
+from ctr_assets_tests.launch.test_process_launcher import wait_until
+from ctr_assets_tests.system_packages import find_program
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+PROJECT = Path(__file__).parents[2]
+START_SECONDS = 120.0
+
+
+@contextlib.contextmanager
+def dagster_dev(home: Path) -> Iterator[str]:
+    """Webserver, daemon and code location on ``home/landing`` and ``home/store``; yields the URL. Leaves no process."""
+    instance = home / "dagster"
+    instance.mkdir(parents=True, exist_ok=True)
+    if not (instance / "dagster.yaml").exists():
+        shutil.copy(PROJECT / "deploy/laptop/dagster.yaml", instance)
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(instance),
+        "CTR_LANDING_URL": str(home / "landing"),
+        "CTR_STORE_URL": str(home / "store"),
+    }
+    command = [sys.executable, "-m", "dagster", "dev", "--workspace", "workspace.yaml", "--port", str(port)]
+    with (home / "dagster-dev.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        wait_until(lambda: _answers(url), seconds=START_SECONDS)
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def chromium() -> "Iterator[Browser]":
+    """Debian's Chromium, headless."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_program("chromium"), args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/server_info", timeout=10).ok
+    except requests.ConnectionError:
+        return False
