@@ -58,6 +58,8 @@ def test_from_files_to_a_champion_and_through_a_late_correction(deliveries, tmp_
         "CTR_LANDING_URL": str(landing),
         "CTR_STORE_URL": str(store),
         "CTR_LAST_DAY": DAYS[2],
+        # Two trees: fitting the default's is most of the time of a run this small.
+        "CTR_TRAINING_LAUNCHPAD": '{"gbt_baseline": {"max_iter": 2, "max_depth": 2}}',
     }
     with Daemon(tmp_path / "home", **environment) as daemon:
         daemon.wait_until_idle(IDLE_SECONDS)

@@ -1,7 +1,8 @@
 """What can be set of the automation, and whether it is on when a deployment is first loaded."""
 
+import json
 import os
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 from pydantic import Field
@@ -58,6 +59,11 @@ class RetrainingPolicy(dg.ConfigurableResource):
         gt=0,
         description="|champion's mean prediction / click rate - 1| on the newest day; more trains too",
     )
+    launchpad: dict[str, Any] = Field(
+        default={},
+        description="What a person would set in the launchpad, by asset, for the runs that are requested: "
+        '{"wide_deep_model": {"epochs": 3, "resources": {"workers": 2}}}',
+    )
 
     def policy(self) -> Policy:
         return Policy(self.train_after_days, self.max_normalized_entropy_increase, self.max_calibration_error)
@@ -73,4 +79,7 @@ def landing_watch() -> LandingWatch:
 
 def retraining_policy() -> RetrainingPolicy:
     """The defaults, and what the environment says of them."""
-    return RetrainingPolicy(train_after_days=int(os.environ.get("CTR_TRAIN_AFTER_DAYS", "1")))
+    return RetrainingPolicy(
+        train_after_days=int(os.environ.get("CTR_TRAIN_AFTER_DAYS", "1")),
+        launchpad=json.loads(os.environ.get("CTR_TRAINING_LAUNCHPAD", "{}")),
+    )
