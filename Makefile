@@ -17,10 +17,10 @@ demo dev: export DAGSTER_HOME := $(INSTANCE)
 demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev test lint validate images manifests clean
+.PHONY: help setup demo dev test test-long lint validate images manifests screenshots clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## Make the virtual environment with everything, and find a Java for Spark
 
@@ -46,6 +46,9 @@ dev: $(READY) $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the same instan
 test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, preemption
+	$(BIN)/python -m pytest -m long
+
 lint: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -64,6 +67,9 @@ images: ## Build the three images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 
 manifests: $(READY) ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
 	$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
+
+screenshots: $(READY) ## Take the README's pictures of the demo's instance
+	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
 
 clean: ## Remove the virtual environment; data/ stays
 	rm -rf $(VENV)

@@ -16,7 +16,7 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith(("test_whole_graph", "test_automation_with_daemon")))
+    items.sort(key=lambda item: not item.path.name.startswith("test_whole_graph"))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ Those that are missing are installed with apt-get where that is possible (as roo
 it is not: the tests that need them then skip and say so.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -16,6 +17,9 @@ PROGRAMS: Final = {
     "postgresql": ("postgres", "/usr/lib/postgresql/*/bin/postgres"),
 }
 """Debian's package -> its program: a name on the path, or a pattern of absolute paths (the newest version last)."""
+
+INSTALL_SECONDS: Final = 180.0
+"""A machine without a network must not wait for ever."""
 
 
 def find_program(package: str) -> Path | None:
@@ -40,7 +44,10 @@ def main() -> int:
     if missing and os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *missing]):
-            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.run(
+                    command, env=environment, stdout=subprocess.DEVNULL, check=False, timeout=INSTALL_SECONDS
+                )
     for package in PROGRAMS:
         found = find_program(package)
         sys.stdout.write(f"{package}: {found if found else f'missing; its tests will skip ({skip_reason(package)})'}\n")

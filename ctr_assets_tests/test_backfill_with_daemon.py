@@ -37,6 +37,7 @@ def request_backfill(instance):
     instance.add_backfill(backfill)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(3000)
 def test_a_backfill_survives_the_death_of_its_daemon(tmp_path):
     landing, store = tmp_path / "landing", tmp_path / "store"

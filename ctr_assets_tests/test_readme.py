@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ctr_assets.defs.checks import CHECKS
 from ctr_assets.jobs.contract import METADATA, markdown_table
 
 ROOT = Path(__file__).parents[1]
@@ -15,6 +16,14 @@ def test_the_contract_is_the_codes():
     stated = README.split("<!-- contract -->")[1].split("<!-- /contract -->")[0].strip()
     assert stated == markdown_table(), "paste the output of: python -m ctr_assets.jobs.contract"
     assert all(f"`{asset}`" in stated for asset in METADATA)
+
+
+def test_every_check_is_named_beside_its_asset():
+    rows = README.split("## Checks")[1].split("\n## ")[0]
+    for asset, checks in CHECKS.items():
+        (row,) = re.findall(rf"^\| `{asset.key.path[-1]}` \|(.*)\|(.*)\|$", rows, re.MULTILINE)
+        for check in checks:
+            assert f"`{check.name}`" in row[0 if check.blocking else 1], check.name
 
 
 def test_every_make_target_exists():

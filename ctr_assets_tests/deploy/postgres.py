@@ -13,17 +13,14 @@ from typing import Any, Self
 import psycopg2  # type: ignore[import-untyped]
 
 from ctr_assets_tests.deploy.ports import free_port
+from ctr_assets_tests.system_packages import find_program
 
 READY_SECONDS = 30.0
-# Debian keeps its servers beside each other and none of them on the path.
-DEBIAN_SERVERS = "/usr/lib/postgresql"
 
 
 def server_folder() -> Path | None:
-    """Where initdb and postgres are: on the path, or the newest of Debian's; None where none is installed."""
-    on_path = shutil.which("postgres")
-    found = sorted(Path(DEBIAN_SERVERS).glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
-    program = Path(on_path).resolve() if on_path else found[-1] if found else None
+    """Where initdb and postgres are; None where no PostgreSQL is installed."""
+    program = find_program("postgresql")
     return program.parent if program else None
 
 

@@ -37,12 +37,14 @@ from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.workloads import ProcessWorkload
 from ctr_assets_tests.launch.scripted_job import Notes
 from ctr_assets_tests.launch.test_process_launcher import alive, wait_until
+from ctr_assets_tests.system_packages import skip_reason
 from ctr_assets_tests.test_whole_graph_on_kubernetes import submit_arguments
 
 __all__ = ["gcs_emulator"]
 
 pytestmark = [
-    pytest.mark.skipif(server_folder() is None, reason="no PostgreSQL here: apt-get install postgresql"),
+    pytest.mark.long,
+    pytest.mark.skipif(server_folder() is None, reason=skip_reason("postgresql")),
     pytest.mark.timeout(600),
 ]
 INSTANCE = yaml.safe_load((DEPLOY / "kubernetes" / "dagster.yaml").read_text())

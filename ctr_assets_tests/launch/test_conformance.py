@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.launch.scripted import DAYS, KEY, failure_of, materialize, materialized
 
 
@@ -12,6 +13,10 @@ def test_each_partition_of_a_range_gets_its_own_metadata(launcher, instance):
     records = instance.fetch_materializations(KEY, limit=5).records
     found = {r.partition_key: r.asset_materialization.metadata["name"].value for r in records}
     assert found == {day: day for day in DAYS}
+    cost = [dict(record.asset_materialization.metadata) for record in records]
+    assert all(each["core_seconds"].value > 0 and each["gpu_seconds"].value == 0 for each in cost)
+    is_outside = isinstance(launcher, KubernetesLauncher)
+    assert all(("external_job" in each) is is_outside for each in cost)
 
 
 def test_what_the_job_says_reaches_the_event_log_and_its_output_the_compute_log(launcher, instance, capfd):

@@ -57,6 +57,7 @@ def losing_a_pod(cluster, core, store, suffix, epoch):
     sys.stdout.write(f"\n{failed.value.description}\n")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_preempted_pod_fails_the_attempt_and_the_next_goes_on_from_the_last_checkpoint(fake, api_server, tmp_path):
     store = Store(f"{fake.url}/store")
