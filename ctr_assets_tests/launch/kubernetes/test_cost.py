@@ -10,7 +10,7 @@ from ctr_assets_tests.launch.scripted import KEY, materialize
 SETTINGS = {
     "cluster": {"job_url": "https://console.example/{namespace}/{plural}/{name}?kind={kind}"},
     "spark": {"driver_cores": 1, "executors": 3, "executor_cores": 4},
-    "pytorch": {"cpu": 6, "gpus": 2, "workers": 3},
+    "pytorch": {"cpu": 6, "gpus": 2, "processes_per_worker": 2, "workers": 3},
 }
 
 
