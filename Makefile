@@ -46,7 +46,7 @@ dev: $(READY) $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the same instan
 test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, preemption
+test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, the whole graph on gs://
 	$(BIN)/python -m pytest -m long
 
 lint: $(READY) ## Check format, lint and types
