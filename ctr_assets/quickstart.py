@@ -13,12 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
+from ctr_assets.days import shift
 from ctr_assets.oracle import best_reachable
 from ctr_assets.storage import Store
 
@@ -53,7 +53,7 @@ def run_demo(rows: int, home: Path) -> None:
     """Run every step in ``home`` and print the results. Raises :class:`DemoFailedError` at the first that fails."""
     started = time.monotonic()
     landing, truth = home / "landing", home / "truth"
-    days = [str(date.fromisoformat(FIRST_DAY) + timedelta(days=i)) for i in range(DAYS)]
+    days = [shift(FIRST_DAY, i) for i in range(DAYS)]
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(home / "dagster"),

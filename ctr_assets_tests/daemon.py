@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from ctr_assets_tests.deploy.files import DEPLOY
+from ctr_assets_tests.processes import processes_with
 
 STOP_SECONDS = 30
 
@@ -51,20 +52,9 @@ class Daemon:
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        for pid in self._own_processes():
-            os.kill(pid, signal.SIGKILL)
+        for process in processes_with("DAGSTER_HOME", str(self.home)):
+            os.kill(int(process.name), signal.SIGKILL)
         self._process.wait()
-
-    def _own_processes(self):
-        """Every process that was started with this DAGSTER_HOME."""
-        ours = f"DAGSTER_HOME={self.home}".encode()
-        for path in Path("/proc").iterdir():
-            try:
-                is_another = path.name.isdigit() and int(path.name) != os.getpid()
-                if is_another and ours in (path / "environ").read_bytes().split(b"\0"):
-                    yield int(path.name)
-            except OSError:
-                continue  # ended meanwhile, or somebody else's
 
     def wait_until(self, condition, seconds):
         """Wait until ``condition()``. Raises AssertionError when a run fails, the daemon ends or time is over."""

@@ -22,6 +22,7 @@ FORBIDDEN = {
     "automation": {"dagster", "dagster_pipes", "gcsfs", "numpy", "pyarrow", *ENGINES},
     "demo": {"dagster", "dagster_pipes", *ENGINES, "ctr_assets", "fsspec", "gcsfs"},
     "jobs": {"dagster"},
+    "days.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
     "landing_names.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
     "features.py": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
     "definitions.py": ENGINES,

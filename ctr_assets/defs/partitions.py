@@ -1,10 +1,11 @@
 """The days of the graph, UTC, and the trailing window of the models."""
 
 import os
-from datetime import date, timedelta
 from typing import Final
 
 import dagster as dg
+
+from ctr_assets.days import shift
 
 FIRST_DAY: Final = os.environ.get("CTR_FIRST_DAY", "2014-10-21")
 LAST_DAY: Final = os.environ.get("CTR_LAST_DAY", "2014-10-31")
@@ -16,7 +17,7 @@ WINDOW_DAYS: Final = 10
 
 def day_after(day: str) -> str:
     """The calendar day after ``day``, whether the graph has it or not."""
-    return str(date.fromisoformat(day) + timedelta(days=1))
+    return shift(day, 1)
 
 
 daily: Final = dg.DailyPartitionsDefinition(
@@ -38,10 +39,10 @@ trailing_window_and_next_day: Final = dg.TimeWindowPartitionMapping(
 
 def day_before(day: str) -> str | None:
     """The partition before ``day``, None for the first."""
-    return None if day <= FIRST_DAY else str(date.fromisoformat(day) - timedelta(days=1))
+    return None if day <= FIRST_DAY else shift(day, -1)
 
 
 def window_of(day: str) -> list[str]:
     """The days that a model of ``day`` is trained on, oldest first: at most ``WINDOW_DAYS``, none before the first."""
-    days = [str(date.fromisoformat(day) - timedelta(days=back)) for back in range(WINDOW_DAYS)]
+    days = [shift(day, -back) for back in range(WINDOW_DAYS)]
     return sorted(d for d in days if d >= FIRST_DAY)

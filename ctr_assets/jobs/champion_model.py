@@ -17,7 +17,7 @@ from pydantic import Field
 from ctr_assets.evaluation.contest import CURRENT, hold_contest
 from ctr_assets.evaluation.promotion import Decision
 from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf
-from ctr_assets.jobs.parameters import JobParams
+from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, markdown, path
 from ctr_assets.storage import DataFile, Manifest, Store
 from ctr_assets.storage.parts import describe, write_bytes
@@ -26,11 +26,10 @@ from ctr_assets.tables import CHAMPION_MODEL
 _COPY_BYTES = 1 << 22
 
 
-class Params(JobParams):
+class Params(DayParams):
     """What the job is told."""
 
     day: str = Field(description="Day of the model that is put up for promotion, YYYY-MM-DD")
-    code_version: str = ""
 
 
 def run(params: Params, report: Report) -> None:
@@ -43,8 +42,7 @@ def run(params: Params, report: Report) -> None:
     report.log(decision.text)
     current = champion
     if decision.promoted:
-        written_by = {**params.created_by, "code_version": params.code_version}
-        current = promote(store, contest.candidate, contest.evaluation, decision, written_by)
+        current = promote(store, contest.candidate, contest.evaluation, decision, params.written_by)
     measured = {
         "candidate_logloss": contest.loglosses[WIDE_DEEP],
         "champion_logloss": contest.champion_logloss,

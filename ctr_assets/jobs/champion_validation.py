@@ -22,7 +22,7 @@ from ctr_assets.evaluation.metrics import Assessment, assess
 from ctr_assets.evaluation.plots import reliability
 from ctr_assets.evaluation.scored import RowsOf, count_rows, score_rows
 from ctr_assets.jobs.champion_model import load_champion
-from ctr_assets.jobs.parameters import JobParams
+from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Manifest, Store
@@ -34,11 +34,10 @@ HELD_AGAINST: Final = ("normalized_entropy", "calibration_ratio")
 """Figures that can be compared between days: both are relative to the click rate of their own rows."""
 
 
-class Params(JobParams):
+class Params(DayParams):
     """What the job is told."""
 
     day: str = Field(description="Day whose impressions the champion is scored on, YYYY-MM-DD")
-    code_version: str = ""
 
 
 def run(params: Params, report: Report) -> None:
@@ -69,7 +68,7 @@ def run(params: Params, report: Report) -> None:
         {},
         inputs=[encoded] if champion is None else [encoded, champion],
         properties=properties,
-        created_by={**params.created_by, "code_version": params.code_version},
+        created_by=params.written_by,
     )
     report.partition(
         day,

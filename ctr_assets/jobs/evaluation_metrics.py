@@ -41,7 +41,7 @@ from ctr_assets.evaluation.scored import (
 )
 from ctr_assets.evaluation.summary import comparison_table
 from ctr_assets.evaluation.trees import GbtScorer
-from ctr_assets.jobs.parameters import JobParams
+from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, markdown, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Manifest, Store
@@ -60,13 +60,11 @@ from ctr_assets.tables import (
 METRICS_NAME = "metrics.json"
 
 
-class Params(JobParams):
+class Params(DayParams):
     """What the job is told."""
 
-    day: str = Field(description="Day of the models, YYYY-MM-DD")
     window: list[str] = Field(min_length=1, description="Days whose test rows are scored: the window of the models")
     next_day: str | None = Field(default=None, description="The day after, scored where it is encoded and labelled")
-    code_version: str = ""
 
 
 def run(params: Params, report: Report) -> None:
@@ -75,7 +73,6 @@ def run(params: Params, report: Report) -> None:
         return  # one process does it all; a second would commit the same day against the first
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
-    written_by = {**params.created_by, "code_version": params.code_version}
     encoded = {RowsOf.TEST: check_window(store, day, params.window)}
     vocabulary = store.manifest(FEATURE_VOCABULARY, day)
     wide_deep = current_model(store, WIDE_DEEP_MODEL, vocabulary)
@@ -90,7 +87,7 @@ def run(params: Params, report: Report) -> None:
     version = store.begin(SCORED_IMPRESSIONS, day)
     files = [write_scored(store, version.folder, rows_of, days, scorers) for rows_of, days in encoded.items()]
     inputs = [wide_deep, gbt, vocabulary, *(manifest for days in encoded.values() for manifest in days)]
-    scored = version.commit(files, columns_of(SCORED_SCHEMA), inputs=inputs, created_by=written_by)
+    scored = version.commit(files, columns_of(SCORED_SCHEMA), inputs=inputs, created_by=params.written_by)
     report.log(f"scored {scored.rows:,} rows; computing metrics")
 
     assessments = {rows_of.value: assess_rows(store, scored, rows_of) for rows_of in encoded}
@@ -102,7 +99,11 @@ def run(params: Params, report: Report) -> None:
         sink.write(json.dumps({**properties, "metrics": figures}, indent=1).encode())
     properties = {**properties, "metrics": figures}
     version.commit(
-        [describe(METRICS_NAME, sink)], {}, inputs=[*inputs, scored], properties=properties, created_by=written_by
+        [describe(METRICS_NAME, sink)],
+        {},
+        inputs=[*inputs, scored],
+        properties=properties,
+        created_by=params.written_by,
     )
     report.partition(
         day,

@@ -31,7 +31,7 @@ from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate
 from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.jobs.champion_model import load_champion
 from ctr_assets.jobs.evaluation_metrics import current_model
-from ctr_assets.jobs.parameters import JobParams
+from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, markdown, path
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Store
@@ -48,11 +48,10 @@ HTML_NAME: Final = "report.html"
 MARKDOWN_NAME: Final = "report.md"
 
 
-class Params(JobParams):
+class Params(DayParams):
     """What the job is told."""
 
     day: str = Field(description="Day of the model, YYYY-MM-DD")
-    code_version: str = ""
 
 
 def run(params: Params, report: Report) -> None:
@@ -85,7 +84,7 @@ def run(params: Params, report: Report) -> None:
         {},
         inputs=inputs,
         properties=properties,
-        created_by={**params.created_by, "code_version": params.code_version},
+        created_by=params.written_by,
     )
     rows = next(iter(figures.assessments.values())).metrics.rows
     report.partition(

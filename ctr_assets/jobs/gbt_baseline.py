@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from ctr_assets.etl.gbt_config import GbtConfig
-from ctr_assets.jobs.parameters import JobParams
+from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, markdown
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Store
@@ -19,13 +19,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class Params(JobParams):
+class Params(DayParams):
     """What the job is told."""
 
-    day: str = Field(description="Partition of the model, YYYY-MM-DD")
     window: list[str] = Field(min_length=1, description="Days to learn from, the model's day included")
     gbt: GbtConfig = GbtConfig()
-    code_version: str = ""
 
 
 def run(params: Params, report: Report, spark: "SparkSession") -> None:
@@ -35,8 +33,7 @@ def run(params: Params, report: Report, spark: "SparkSession") -> None:
     started = time.monotonic()
     store = Store(params.store_url)
     report.log(f"fitting {params.gbt.max_iter} trees on {', '.join(params.window)}")
-    written_by = {**params.created_by, "code_version": params.code_version}
-    fitted = train_gbt(spark, store, params.day, params.window, params.gbt, written_by)
+    fitted = train_gbt(spark, store, params.day, params.window, params.gbt, params.written_by)
     importances = "\n".join(f"| {name} | {value:.4f} |" for name, value in fitted.importances.items())
     report.partition(
         params.day,

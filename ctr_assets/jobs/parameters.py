@@ -12,6 +12,18 @@ class JobParams(BaseModel):
     created_by: dict[str, str] = Field(default_factory=dict, description="Run id and such, kept in the manifests")
 
 
+class DayParams(JobParams):
+    """Parameters of a job that writes one day: a model, or something about one."""
+
+    day: str = Field(description="Day to write, YYYY-MM-DD")
+    code_version: str = ""
+
+    @property
+    def written_by(self) -> dict[str, str]:
+        """What the manifest keeps of who wrote it."""
+        return {**self.created_by, "code_version": self.code_version}
+
+
 class DaysParams(JobParams):
     """Parameters of a job that writes one table for a range of days."""
 

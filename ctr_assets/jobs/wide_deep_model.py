@@ -3,9 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from ctr_assets.evaluation.report_plots import training_curve
+from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, path, picture
 from ctr_assets.storage import Store
 from ctr_assets.tables import WIDE_DEEP_MODEL
@@ -13,15 +14,11 @@ from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.train import TrainedModel, train
 
 
-class Params(BaseModel):
+class Params(DayParams):
     """What the job is told."""
 
-    store_url: str = Field(description="Root of the store: a folder or gs://bucket/prefix")
-    day: str = Field(description="Partition of the model, YYYY-MM-DD")
     window: list[str] = Field(description="Days to learn from, oldest first; the last is the model's day")
     training: TrainingConfig = TrainingConfig()
-    created_by: dict[str, str] = {}
-    code_version: str = ""
 
 
 def run(params: Params, report: Report) -> None:

@@ -1,28 +1,26 @@
 """Whether ids and splits are what they must be: append-only ids, no row that is both learnt from and tested on."""
 
-from datetime import date, timedelta
-
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ctr_assets.days import shift
 from ctr_assets.features import FEATURES
 from ctr_assets.quality.finding import Finding
 from ctr_assets.split import split_codes, stable_hash
-from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage import Store
 from ctr_assets.storage.rows import ImpressionIds
-from ctr_assets.storage.vocabulary import VOCABULARY_FILE
+from ctr_assets.storage.vocabulary import open_vocabulary
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY
 
 
 def append_only(store: Store, day: str) -> Finding:
     """Every id of the vocabulary of the day before means the same value today: its rows are a prefix of today's."""
-    before = store.find(FEATURE_VOCABULARY, str(date.fromisoformat(day) - timedelta(days=1)))
+    before = store.find(FEATURE_VOCABULARY, shift(day, -1))
     today = store.manifest(FEATURE_VOCABULARY, day)
     if before is None:
         return Finding(True, "the first day: no earlier id to keep")
     changed = []
-    with _open(store, before) as old, _open(store, today) as new:
+    with open_vocabulary(store, before) as old, open_vocabulary(store, today) as new:
         for position, feature in enumerate(FEATURES):
             earlier, now = (file.read_row_group(position, columns=["value"])["value"] for file in (old, new))
             if not now.slice(0, len(earlier)).equals(earlier):
@@ -42,13 +40,12 @@ def no_leakage(store: Store, day: str, sample_rows: int) -> Finding:
     """
     encoded = store.manifest(ENCODED_FEATURES, day)
     checked = wrong = 0
-    share = min(1.0, sample_rows / max(1, encoded.rows))
+    step = max(1, round(encoded.rows / sample_rows))
     ids = ImpressionIds(store, encoded)
     try:
         for index, file in enumerate(encoded.files):
             with store.parquet(encoded, file) as parquet:
                 table = parquet.read(columns=["row", "label", "split"])
-            step = max(1, round(1 / share))
             rows = table.take(pa.array(np.arange(0, table.num_rows, step))).sort_by("row")
             labelled = rows["label"].is_valid().to_numpy()
             found = ids.take(index, rows["row"].to_numpy()).combine_chunks()
@@ -58,9 +55,3 @@ def no_leakage(store: Store, day: str, sample_rows: int) -> Finding:
         ids.close()
     message = f"{wrong:,} of {checked:,} rows are in another split than their id gives; expected none"
     return Finding(wrong == 0, message, {"checked_rows": checked, "misplaced_rows": wrong})
-
-
-def _open(store: Store, vocabulary: Manifest) -> pq.ParquetFile:
-    """A vocabulary's file: one row group a feature, its values in the order of their ids."""
-    (file,) = (file for file in vocabulary.files if file.name == VOCABULARY_FILE)
-    return store.parquet(vocabulary, file)

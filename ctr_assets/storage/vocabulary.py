@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ctr_assets.features import FEATURE_BY_NAME
 from ctr_assets.storage.manifest import DataFile, Manifest
@@ -24,11 +25,16 @@ def write_vocabulary(version: TableVersion, vocabulary: Mapping[str, pa.Array]) 
     return part.close()
 
 
+def open_vocabulary(store: Store, vocabulary: Manifest) -> pq.ParquetFile:
+    """The file of a committed vocabulary; row group k is the feature at position k of ``FEATURES``."""
+    (file,) = (file for file in vocabulary.files if file.name == VOCABULARY_FILE)
+    return store.parquet(vocabulary, file)
+
+
 def read_values(store: Store, vocabulary: Manifest, features: Iterable[str]) -> dict[str, list[str]]:
     """The values of some features; the value at position i has id i + 1. Other features' values are not read."""
-    (file,) = (file for file in vocabulary.files if file.name == VOCABULARY_FILE)
     positions = {name: position for position, name in enumerate(FEATURE_BY_NAME)}
-    with store.parquet(vocabulary, file) as parquet:
+    with open_vocabulary(store, vocabulary) as parquet:
         return {
             feature: parquet.read_row_group(positions[feature], columns=["value"]).column("value").to_pylist()
             for feature in features

@@ -26,12 +26,12 @@ def main(files):
         }
         cursor = None
         for _ in range(3):
-            context = dg.build_sensor_context(
+            with dg.build_sensor_context(
                 instance, cursor=cursor, repository_def=defs.get_repository_def(), resources=resources
-            )
-            began = time.perf_counter()
-            tick = landing_sensor.evaluate_tick(context)
-            seconds, cursor = time.perf_counter() - began, tick.cursor
+            ) as context:
+                began = time.perf_counter()
+                tick = landing_sensor.evaluate_tick(context)
+                seconds, cursor = time.perf_counter() - began, tick.cursor
             said = tick.skip_message or f"{len(tick.run_requests or [])} runs requested"
             sys.stdout.write(f"{files} files: {seconds:.2f} s, cursor {len(cursor or '')} characters; {said[:60]}\n")
 

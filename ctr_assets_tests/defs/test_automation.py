@@ -47,26 +47,26 @@ class Automation:
     def tick(self, sensor):
         """One tick: the run requests, or the reason why there are none."""
         resources = {"places": self.places, "landing_watch": self.watch, "retraining_policy": self.policy}
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             self.instance,
             cursor=self.cursor,
             repository_def=REPOSITORY,
             sensor_name=sensor.name,
             resources={key: resources[key] for key in sensor.required_resource_keys},
-        )
-        data = sensor.evaluate_tick(context)
+        ) as context:
+            data = sensor.evaluate_tick(context)
         if sensor is landing_sensor:
             self.cursor = data.cursor
         return data.run_requests or data.skip_message
 
     def catch_up(self, at="2014-11-01T06:00"):
-        context = dg.build_schedule_context(
+        with dg.build_schedule_context(
             self.instance,
             scheduled_execution_time=datetime.fromisoformat(at),
             repository_def=REPOSITORY,
             resources={"places": self.places, "landing_watch": self.watch},
-        )
-        data = daily_catch_up.evaluate_tick(context)
+        ) as context:
+            data = daily_catch_up.evaluate_tick(context)
         return data.run_requests or data.skip_message
 
     def day(self, day, content="rows", **encoded):

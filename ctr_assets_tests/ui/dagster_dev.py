@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import requests
-
 from ctr_assets_tests.deploy.ports import free_port
+from ctr_assets_tests.deploy.webserver import Webserver
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 from ctr_assets_tests.system_packages import find_program
 
@@ -43,7 +42,7 @@ def dagster_dev(home: Path) -> Iterator[str]:
             command, cwd=PROJECT, env=environment, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        wait_until(lambda: _answers(url), seconds=START_SECONDS)
+        wait_until(Webserver(url).answers, seconds=START_SECONDS)
         yield url
     finally:
         process.send_signal(signal.SIGINT)
@@ -65,10 +64,3 @@ def chromium() -> "Iterator[Browser]":
             yield browser
         finally:
             browser.close()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/server_info", timeout=10).ok
-    except requests.ConnectionError:
-        return False

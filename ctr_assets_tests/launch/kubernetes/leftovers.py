@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from google.cloud import storage
 
 from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application
 from ctr_assets_tests.launch.kubernetes.cluster import KINDS, Cluster
+from ctr_assets_tests.processes import processes_with
 
 OBSERVE = {"spark": observe_spark_application, "pytorch": observe_pytorch_job}
 ENDING_SECONDS = 10.0
@@ -31,16 +32,13 @@ class Processes:
 
     def alive(self) -> list[str]:
         """Number and command line of each; one that only waits to be reaped has no environment any more."""
-        wanted = f"{self.variable}={self.mark}".encode()
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if wanted in (process / "environ").read_bytes().split(b"\0"):
-                    command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    found.append(f"{process.name}: {command.strip()}")
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue  # ended meanwhile, or another user's
-        return found
+        return [f"{process.name}: {_command(process)}" for process in processes_with(self.variable, self.mark)]
+
+
+def _command(process: Path) -> str:
+    with suppress(OSError):
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    return ""
 
 
 def unfinished(cluster: Cluster) -> list[str]:

@@ -1,0 +1,8 @@
+"""Days as the partitions name them, YYYY-MM-DD. Pure."""
+
+from datetime import date, timedelta
+
+
+def shift(day: str, by: int) -> str:
+    """The calendar day ``by`` days after ``day``; before it where ``by`` is negative."""
+    return str(date.fromisoformat(day) + timedelta(days=by))
