@@ -78,6 +78,7 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "bytes_per_row": "size on disk, bytes a row",
         "unknown_share": "share of rows with an unknown value, by feature",
         "mean_unknown_share": "mean of the same",
+        "unknown_shares": "picture: the same over the week's days, of the features that are known least",
         **_LINEAGE,
     },
     "wide_deep_model": {

@@ -7,7 +7,9 @@ from ctr_assets.features import FEATURES
 from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
-from ctr_assets.storage import Store
+from ctr_assets.quality.trailing import trailing_week
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.tables import ENCODED_FEATURES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,15 +21,20 @@ class Params(DaysParams):
 
 def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     from ctr_assets.etl.encode import encode
+    from ctr_assets.etl.plots import unknown_share_plot
+    from ctr_assets.etl.tasks import run_tasks
 
     started = time.monotonic()
     store = Store(params.store_url)
     manifests = encode(spark, store, params.days, params.created_by)
+    weeks = [
+        _unknown_shares([manifest, *trailing_week(store, ENCODED_FEATURES, day)]) for day, manifest in manifests.items()
+    ]
+    pictures = run_tasks(spark, weeks, unknown_share_plot)
     rows = sum(manifest.rows for manifest in manifests.values())
     seconds = time.monotonic() - started
-    for day, manifest in manifests.items():
-        unknown, splits = manifest.properties["unknown_rows"], manifest.properties["splits"]
-        shares = {f.name: unknown[f.name] / max(1, manifest.rows) for f in FEATURES}
+    for (day, manifest), week, picture in zip(manifests.items(), weeks, pictures, strict=True):
+        shares, splits = week[day], manifest.properties["splits"]
         table = "\n".join(f"| {name} | {share:.2%} |" for name, share in shares.items())
         report.partition(
             day,
@@ -38,5 +45,16 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
                 "bytes_per_row": round(manifest.bytes / max(1, manifest.rows), 2),
                 "unknown_share": r.markdown(f"| feature | out of vocabulary |\n|---|---:|\n{table}"),
                 "mean_unknown_share": sum(shares.values()) / len(shares),
+                "unknown_shares": r.picture(picture, "out of vocabulary, by day"),
             },
         )
+
+
+def _unknown_shares(newest_first: list[Manifest]) -> dict[str, dict[str, float]]:
+    """Share of rows with an unknown value by day and feature, days ascending."""
+    return {
+        manifest.partition: {
+            f.name: manifest.properties["unknown_rows"][f.name] / max(1, manifest.rows) for f in FEATURES
+        }
+        for manifest in reversed(newest_first)
+    }

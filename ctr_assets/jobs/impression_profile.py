@@ -24,8 +24,8 @@ class Params(DaysParams):
 
 
 def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
+    from ctr_assets.etl.plots import cardinality_plot, click_rate_plots
     from ctr_assets.etl.profile import profile
-    from ctr_assets.etl.profile_plots import cardinality_plot, click_rate_plots
     from ctr_assets.etl.tasks import run_tasks
 
     def draw(day: tuple[Manifest, pa.Table]) -> tuple[bytes, bytes]:

@@ -1,5 +1,7 @@
 """Three small encoded days with both models of the second and the third, trained once; tests get copies."""
 
+import fcntl
+import pickle
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -82,11 +84,27 @@ class Evaluated:
 
 
 @pytest.fixture(scope="session")
-def evaluated(spark: "SparkSession", tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
-    """Days 21 to 23; both models of days 22 and 23; day 22 evaluated on its test rows and on day 23."""
+def evaluated(request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
+    """Days 21 to 23; both models of days 22 and 23; day 22 evaluated on its test rows and on day 23.
+
+    Made by whichever of pytest-xdist's workers needs it first; the others wait for it and read the same.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "evaluated"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = folder / "evaluated.pickle"
+        if not made.exists():
+            content = pickle.dumps(_evaluate(Store(str(folder / "store")), request.getfixturevalue("spark")))
+            made.write_bytes(content)
+    evaluated: Evaluated = pickle.loads(made.read_bytes())
+    return evaluated
+
+
+def _evaluate(store: Store, spark: "SparkSession") -> Evaluated:
     from ctr_assets.etl.gbt import train_gbt
 
-    store = Store(str(tmp_path_factory.mktemp("evaluated")))
     write_days(store, DAYS)
     for day in DAYS[1:]:
         train_gbt(spark, store, day, window_of(day), GbtConfig(max_iter=1, max_depth=2), {})

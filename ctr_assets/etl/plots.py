@@ -1,4 +1,4 @@
-"""Pictures of a day's profile: what the exploration of the original study argues from."""
+"""Pictures of a day's tables: its profile, and how much of it the vocabulary knows."""
 
 import io
 from typing import Any
@@ -6,8 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 _SHOWN_VALUES = 12
+_SHOWN_FEATURES = 6
 
 
 def click_rate_plots(profile: pa.Table, columns: tuple[str, ...]) -> bytes:
@@ -50,6 +52,28 @@ def cardinality_plot(cardinality: dict[str, int]) -> bytes:
     axes.set_xscale("log")
     axes.set_xlabel("distinct values")
     axes.tick_params(axis="y", labelsize=7)
+    return _png(figure)
+
+
+def unknown_share_plot(shares: dict[str, dict[str, float]]) -> bytes:
+    """PNG: share of rows with an unknown value over the days, day -> feature -> share, days ascending.
+
+    The features that the last day knows least, and the mean of all.
+    """
+    days, last = list(shares), list(shares.values())[-1]
+    figure = Figure(figsize=(6.4, 3.4))
+    axes = figure.subplots()
+    figure.subplots_adjust(left=0.1, right=0.72, top=0.96, bottom=0.14)
+    for name in sorted(last, key=lambda name: -last[name])[:_SHOWN_FEATURES]:
+        axes.plot(days, [shares[day][name] for day in days], "o-", markersize=3, linewidth=1, label=name)
+    means = [sum(of_day.values()) / len(of_day) for of_day in shares.values()]
+    axes.plot(days, means, "o--", color="black", markersize=3, linewidth=1, label="mean of all")
+    axes.set_ylabel("rows with an unknown value", fontsize=8)
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_xticks(range(len(days)), [day[5:] for day in days])
+    axes.set_ylim(bottom=0)
+    axes.tick_params(labelsize=7)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
     return _png(figure)
 
 
