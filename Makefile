@@ -17,7 +17,7 @@ demo dev: export DAGSTER_HOME := $(INSTANCE)
 demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev test test-long lint validate images manifests screenshots clean
+.PHONY: help setup demo dev test test-long bench lint validate images manifests screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,14 @@ lint: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: $(READY) .bench/peers/.ready ## Measure everything beside other libraries (SECTIONS="tables peers", see -m ctr_assets_tests.benchmarks --help)
+	$(BIN)/python -m ctr_assets_tests.benchmarks $(SECTIONS)
+
+.bench/peers/.ready: ctr_assets_tests/benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv --clear .bench/peers
+	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 validate: $(READY) ## Load the definitions as a code server would
 	$(BIN)/dagster definitions validate --workspace workspace.yaml

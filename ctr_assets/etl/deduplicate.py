@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ctr_assets.etl.parse import DICTIONARY_COLUMNS, PARSED_SCHEMA
+from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS
 from ctr_assets.features import CATEGORICAL_COLUMNS
 from ctr_assets.split import stable_hash
 from ctr_assets.storage import DataFile, ParquetPart, TableVersion
@@ -45,7 +45,7 @@ def _ids(version: TableVersion, file: DataFile) -> pa.Array:
 
 def _rewrite(version: TableVersion, file: DataFile, mask: np.ndarray) -> DataFile:
     name = file.name.replace(".parquet", "-unique.parquet")
-    part = ParquetPart(version.store, version.folder, name, PARSED_SCHEMA, use_dictionary=DICTIONARY_COLUMNS)
+    part = ParquetPart(version.store, version.folder, name, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS)
     with version.store.fs.open(f"{version.folder}/{file.name}", "rb") as stream:
         parquet = pq.ParquetFile(stream, read_dictionary=list(CATEGORICAL_COLUMNS))
         start = 0

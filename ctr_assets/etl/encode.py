@@ -100,7 +100,8 @@ def _encode_file(
         ids = pc.fill_null(pc.add(known, 1), UNKNOWN_ID).to_numpy().astype(np.int32)
         ids[ids > own.properties["sizes"][feature.name]] = UNKNOWN_ID
         unknown[feature.name] = int(column.counts()[ids == UNKNOWN_ID].sum())
-        arrays[feature.name] = pa.array(ids[column.codes[order]])
+        # Arrow takes by int32 as they are; numpy would widen every index array first.
+        arrays[feature.name] = pa.array(ids).take(pa.array(column.codes).take(arrays["row"]))
     table = pa.table([arrays[name] for name in ENCODED_SCHEMA.names], schema=ENCODED_SCHEMA)
     part = ParquetPart(
         store,

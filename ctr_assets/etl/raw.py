@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from ctr_assets.etl.deduplicate import deduplicate
 from ctr_assets.etl.landing import LandingError, ParseTask, find_files, plan_tasks
-from ctr_assets.etl.parse import DICTIONARY_COLUMNS, PARSED_SCHEMA, QUARANTINE_SCHEMA, UNDATED, Quarantine, parse
+from ctr_assets.etl.parse import PARSED_SCHEMA, QUARANTINE_SCHEMA, RAW_PARQUET_OPTIONS, UNDATED, Quarantine, parse
 from ctr_assets.etl.tasks import attempt, run_tasks
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, write_parquet
 from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
@@ -91,7 +91,7 @@ def _parse_task(
             if part is None:
                 version, name = raw[batch.day], f"part-{suffix}-{len(outcome.raw[batch.day]):03d}.parquet"
                 part = open_parts[batch.day] = ParquetPart(
-                    version.store, version.folder, name, PARSED_SCHEMA, use_dictionary=DICTIONARY_COLUMNS
+                    version.store, version.folder, name, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS
                 )
             part.write(batch.rows)
         for day, part in open_parts.items():

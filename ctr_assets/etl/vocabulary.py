@@ -10,9 +10,11 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,7 +31,8 @@ from ctr_assets.tables import FEATURE_VOCABULARY, RAW_IMPRESSIONS, VOCABULARY_SC
 BUCKETS: Final = 8
 """Buckets of a long feature, and pending files of a day. Part of the table's format: changing it orphans old days."""
 PENDING_SCHEMA: Final = pa.schema([("feature", pa.string()), ("value", pa.string()), ("count", pa.int64())])
-_COUNTS = pa.schema([("day", pa.string()), ("value", pa.string()), ("count", pa.int64())])
+_PENDING_OPTIONS: Final = {"use_dictionary": ["feature", "count"], "write_statistics": False}  # no value repeats
+_COUNTS: Final = pa.schema([("value", pa.string()), ("count", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def build(
     limits = {f.name: min_counts.get(f.name, f.min_count) for f in FEATURES}
     counts = spark.sparkContext.parallelize(files, max(1, len(files))).flatMap(lambda item: _count(store, *item))
     outcomes = (
-        counts.groupByKey(BUCKETS, partitionFunc=lambda key: key[1])
-        .mapPartitionsWithIndex(lambda index, groups: [_walk(index, groups, previous, versions, limits)])
+        counts.partitionBy(BUCKETS, partitionFunc=lambda key: key[1])
+        .mapPartitionsWithIndex(lambda index, found: [_walk(index, found, previous, versions, limits)])
         .collect()
     )
     admitted: dict[tuple[str, str], list[pa.Table]] = {}
@@ -97,8 +100,8 @@ def build(
     return committed
 
 
-def _count(store: Store, raw: Manifest, file: DataFile) -> Iterator[tuple[tuple[str, int], bytes]]:
-    """Counts of every feature's values in the training rows of a file, keyed by feature and bucket."""
+def _count(store: Store, raw: Manifest, file: DataFile) -> Iterator[tuple[tuple[str, int], tuple[str, bytes]]]:
+    """Day and counts of every feature's values in the training rows of a file, keyed by feature and bucket."""
     rows = read_raw_file(store, raw, file)
     training = rows.splits == Split.TRAIN.code
     for position, feature in enumerate(FEATURES):
@@ -106,55 +109,87 @@ def _count(store: Store, raw: Manifest, file: DataFile) -> Iterator[tuple[tuple[
         counts = column.counts(training)
         seen = np.flatnonzero(counts)
         values = column.values.take(pa.array(seen))
-        table = pa.table(
-            [pa.repeat(raw.partition, len(seen)), values, pa.array(counts[seen], pa.int64())], schema=_COUNTS
-        )
+        table = pa.table([values, pa.array(counts[seen], pa.int64())], schema=_COUNTS)
         if feature.name not in LONG_FEATURES:
-            yield (feature.name, position % BUCKETS), to_ipc(table)
+            yield (feature.name, position % BUCKETS), (raw.partition, to_ipc(table))
             continue
         buckets = stable_hash(values) % np.uint64(BUCKETS)
         for bucket in range(BUCKETS):
-            yield (feature.name, bucket), to_ipc(table.filter(pa.array(buckets == bucket)))
+            yield (feature.name, bucket), (raw.partition, to_ipc(table.filter(pa.array(buckets == bucket))))
 
 
 def _walk(
     bucket: int,
-    groups: Iterable[tuple[tuple[str, int], Iterable[bytes]]],
+    found: Iterable[tuple[tuple[str, int], tuple[str, bytes]]],
     previous: Manifest | None,
     versions: Mapping[str, TableVersion],
     limits: Mapping[str, int],
 ) -> tuple[list[_Admission], list[tuple[str, DataFile]]]:
     """Accumulate one bucket day by day: what each day admits, and what stays pending."""
     store = next(iter(versions.values())).store
-    counted = {key[0]: pa.concat_tables(from_ipc(blob) for blob in blobs) for key, blobs in groups}
+    counted: dict[str, list[tuple[str, pa.Table]]] = {}
+    for (feature, _), (day, counts) in found:
+        counted.setdefault(feature, []).append((day, from_ipc(counts)))
     known = load_vocabulary(store, previous) if previous else {}
     waiting = _read_pending(store, previous, bucket)
     admissions: list[_Admission] = []
     pending: dict[str, list[pa.Table]] = {day: [] for day in versions}
     for feature in sorted({*counted, *waiting}):
-        state = waiting.get(feature, _COUNTS.empty_table().select(["value", "count"]))
-        have = known.get(feature, pa.array([], pa.string()))
-        for day in versions:
-            if feature in counted:
-                today = counted[feature].filter(pc.equal(counted[feature]["day"], day)).select(["value", "count"])
-                today = today.filter(pc.invert(pc.is_in(today["value"], value_set=have)))
-                both = pa.concat_tables([state, today]).group_by("value").aggregate([("count", "sum")])
-                state = both.rename_columns(["value", "count"]).sort_by("value")
-            enough = pc.greater_equal(state["count"], limits[feature])
-            admitted = state.filter(enough).combine_chunks()
+        walk = _walk_feature(
+            waiting.get(feature, _COUNTS.empty_table()),
+            counted.get(feature, []),
+            list(versions),
+            known.get(feature, pa.array([], pa.string())),
+            limits[feature],
+        )
+        for day, admitted, still_waiting in walk:
             if admitted.num_rows:
                 admissions.append(_Admission(day, feature, to_ipc(admitted)))
-                have = pa.concat_arrays([have, admitted["value"].combine_chunks()])
-                state = state.filter(pc.invert(enough))
-            if state.num_rows:
-                pending[day].append(state.add_column(0, "feature", pa.repeat(feature, state.num_rows)))
+            if still_waiting.num_rows:
+                pending[day].append(still_waiting.add_column(0, "feature", pa.repeat(feature, still_waiting.num_rows)))
     name = f"pending-{bucket:05d}.parquet"
     files = [
-        (day, write_parquet(store, versions[day].folder, name, pa.concat_tables(tables).cast(PENDING_SCHEMA)))
+        (
+            day,
+            write_parquet(
+                store, versions[day].folder, name, pa.concat_tables(tables).cast(PENDING_SCHEMA), **_PENDING_OPTIONS
+            ),
+        )
         for day, tables in pending.items()
         if tables
     ]
     return admissions, files
+
+
+def _walk_feature(
+    waiting: pa.Table, counted: list[tuple[str, pa.Table]], days: list[str], known: pa.Array, limit: int
+) -> Iterator[tuple[str, pa.Table, pa.Table]]:
+    """Day by day, in the order of values: ``_COUNTS`` of the values that the day admits, and of those that still wait.
+
+    A value is looked up once, however many days there are; from there on it is a position in an array of counts.
+    """
+    tables = [("", waiting), *sorted(counted, key=lambda item: item[0])]
+    values = pa.chunked_array([chunk for _, table in tables for chunk in table["value"].chunks], pa.string())
+    distinct = pc.unique(values)
+    distinct = distinct.filter(pc.invert(pc.is_in(distinct, value_set=known)))
+    distinct = distinct.take(pc.sort_indices(distinct))
+    positions = pc.fill_null(pc.index_in(values, value_set=distinct), -1).to_numpy()
+    counts = np.concatenate([table["count"].to_numpy() for _, table in tables])
+    ends = dict(zip((day for day, _ in tables), accumulate(table.num_rows for _, table in tables), strict=True))
+    total, is_waiting, start = np.zeros(len(distinct), dtype=np.int64), np.ones(len(distinct), dtype=bool), 0
+    for day in days:
+        end = max(start, ends.get(day, ends[""]))
+        of_day, start = slice(start, end), end
+        is_new = positions[of_day] >= 0
+        np.add.at(total, positions[of_day][is_new], counts[of_day][is_new])
+        is_admitted = is_waiting & (total >= limit)
+        is_waiting &= ~is_admitted
+        yield day, _counts(distinct, total, is_admitted), _counts(distinct, total, is_waiting & (total > 0))
+
+
+def _counts(values: pa.Array, counts: npt.NDArray[np.int64], rows: npt.NDArray[np.bool_]) -> pa.Table:
+    found = pa.array(np.flatnonzero(rows))
+    return pa.table([values.take(found), pa.array(counts).take(found)], schema=_COUNTS)
 
 
 def _in_order(tables: list[pa.Table]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""The distinct ids of a batch: which rows of each table it reads, once each, and where every value finds its row."""
+"""Where the values of a batch find their rows: the distinct rows of each table, once each, or the table itself."""
 
 from dataclasses import dataclass
 
@@ -23,10 +23,11 @@ class Lookup:
     order: torch.Tensor
     starts: torch.Tensor
     feature_ends: tuple[int, ...]
+    is_whole: bool = False
 
     def to(self, device: torch.device) -> "Lookup":
         rows, inverse, order, starts = (t.to(device) for t in (self.rows, self.inverse, self.order, self.starts))
-        return Lookup(rows, inverse, order, starts, self.feature_ends)
+        return Lookup(rows, inverse, order, starts, self.feature_ends, self.is_whole)
 
 
 def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
@@ -37,8 +38,7 @@ def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
     it lets the backward pass sum the gradients of each id without atomics, so repeatably.
     """
     batch, features = ids.shape
-    known = ids.view(np.uint32) <= np.array(layout.sizes, dtype=np.uint32)
-    packed = (ids * known + np.array(layout.offsets[:-1], dtype=np.int32)).T.astype(np.int64)
+    packed = _positions(layout, ids).T.astype(np.int64)
     packed <<= 32
     packed |= np.arange(batch)
     packed.sort(axis=1)
@@ -54,6 +54,33 @@ def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
     rows = row_ids[starts]
     feature_ends = np.searchsorted(rows, layout.offsets).tolist()  # [f] is where feature f begins
     return [_of_table(table, layout, rows, inverse, order, starts, feature_ends) for table in layout.tables]
+
+
+def point_into(layout: Layout, ids: Matrix) -> list[Lookup]:
+    """The same for predicting, without a sort: pointers into the whole tables. Ids read as in :func:`look_up`.
+
+    Raises ValueError for a layout with projected tables: those need the distinct ids.
+    """
+    if any(table.is_projected for table in layout.tables):
+        raise ValueError("a projected table is read by its distinct ids: look_up them")
+    positions, nothing = _positions(layout, ids), torch.empty(0, dtype=torch.int32)
+    return [
+        Lookup(
+            rows=nothing,
+            inverse=torch.from_numpy(positions[:, table.first : table.end] - np.int32(layout.offsets[table.first])),
+            order=nothing,
+            starts=nothing,
+            feature_ends=(),
+            is_whole=True,
+        )
+        for table in layout.tables
+    ]
+
+
+def _positions(layout: Layout, ids: Matrix) -> Matrix:
+    """Row of each id, were all features in one table."""
+    known = ids.view(np.uint32) <= np.array(layout.sizes, dtype=np.uint32)
+    return ids * known + np.array(layout.offsets[:-1], dtype=np.int32)
 
 
 def _of_table(

@@ -11,7 +11,7 @@ from ctr_assets.storage import Manifest, Store
 from ctr_assets.training.card import model_of_card
 from ctr_assets.training.config import Device
 from ctr_assets.training.distributed import choose_device
-from ctr_assets.training.lookup import look_up
+from ctr_assets.training.lookup import look_up, point_into
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.publish import read_card, read_weights
 from ctr_assets.training.rowgroups import to_matrix
@@ -39,9 +39,11 @@ class Scorer:
 
         Computed in fp32, in batches. Ids beyond the model's vocabulary read as unknown.
         """
+        layout = self.model.layout
+        find = look_up if any(part.is_projected for part in layout.tables) else point_into
         probabilities = np.empty(table.num_rows, dtype=np.float32)
         for start in range(0, table.num_rows, BATCH_ROWS):
-            ids = to_matrix(table.slice(start, BATCH_ROWS), self.model.layout.features)
-            lookups = [lookup.to(self.device) for lookup in look_up(self.model.layout, ids)]
+            ids = to_matrix(table.slice(start, BATCH_ROWS), layout.features)
+            lookups = [lookup.to(self.device) for lookup in find(layout, ids)]
             probabilities[start : start + len(ids)] = torch.sigmoid(self.model(lookups)).cpu().numpy()
         return probabilities

@@ -1,11 +1,14 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from ctr_assets.features import FEATURES, Split
 from ctr_assets.storage import Store
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
+from ctr_assets.training.lookup import look_up, point_into
+from ctr_assets.training.rowgroups import to_matrix
 from ctr_assets.training.score import Scorer
 from ctr_assets.training.train import train
 from ctr_assets_tests.encoded_days import SIZES, write_days
@@ -39,6 +42,16 @@ def test_a_prediction_does_not_depend_on_its_neighbours(trained: Store, day: str
     assert scorer.predict(rows) == pytest.approx(whole, abs=1e-6)
     assert scorer.predict(rows.slice(7, 1))[0] == pytest.approx(whole[7], abs=1e-6)
     assert len(scorer.predict(rows.slice(0, 0))) == 0
+
+
+def test_pointing_into_the_tables_predicts_what_the_distinct_ids_do(trained: Store) -> None:
+    model, rows = scorer_of(trained, DAYS[1]).model, rows_of(trained, Split.TEST)
+    ids = to_matrix(rows, model.layout.features)
+    ids[:50] += 1_000  # beyond the vocabulary
+    with torch.no_grad():
+        assert torch.equal(model(point_into(model.layout, ids)), model(look_up(model.layout, ids)))
+    with pytest.raises(ValueError, match="projected"):
+        point_into(scorer_of(trained, DAYS[2]).model.layout, ids)
 
 
 @pytest.mark.parametrize("day", DAYS[1:])

@@ -1,0 +1,309 @@
+"""Benchmarks of the whole path, beside the original study's approach and the libraries a user would pick instead.
+
+Every contender runs in a process of its own on the same rows, one after the other, with the same number of threads.
+The seconds of one table were taken in one run: compare the lines with one another, not with another machine's.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from tqdm import tqdm
+
+from ctr_assets.features import FEATURES
+from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
+
+PEERS = Path(__file__).parent / "peers"
+PUBLISHED_SIZES = {"device_ip": 6_729_486, "device_id": 2_686_408}
+"""Distinct values in the ten days (Kaggle's train file)."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table; ``ratio`` says what the figure is compared with."""
+
+    section: str
+    contender: str
+    figures: Figures
+    ratio: str = ""
+
+    def cells(self) -> list[str]:
+        rows, seconds = self.figures.get("rows", 0), self.figures["seconds"]
+        peak = self.figures.get("peak_bytes")
+        return [
+            self.section,
+            self.contender,
+            f"{rows:,}" if rows else "",
+            f"{seconds:,.2f}" if seconds < 10 else f"{seconds:,.0f}",
+            f"{rows / seconds:,.0f}" if rows else "",
+            f"{peak / 2**30:.1f} GiB" if peak else "",
+            self.ratio,
+        ]
+
+
+HEADINGS = ("what", "contender", "rows", "seconds", "rows/s", "peak memory", "beside")
+
+
+class Bench:
+    """The sections, over data that is made once and kept in ``folder``."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.folder: Path = options.folder.absolute()
+        self.rows, self.original_rows, self.peer_rows = options.rows, options.original_rows, options.peer_rows
+        self.repeats, self.threads = options.repeats, options.threads
+        self.peer_python = self.folder / "peers" / "bin" / "python"
+
+    # ------------------------------------------------------------------------------------------------- data
+
+    def landing(self, rows: int, *, gzip: bool = False) -> Path:
+        folder = self.folder / f"landing-{rows}{'-gz' if gzip else ''}"
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            arguments = ["--rows", str(rows), "--landing", str(partial), "--truth", str(self.folder / "truth")]
+            subprocess.run(
+                [sys.executable, "-m", "ctr_assets.demo", *arguments, *(["--gzip"] if gzip else [])],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            partial.rename(folder)
+        return folder
+
+    def one_archive(self, rows: int) -> Path:
+        """The same rows as one big gzip file, which no engine can split."""
+        folder = self.folder / f"landing-{rows}-archive"
+        if not folder.exists():
+            partial = folder.with_suffix(".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            days = sorted(self.landing(rows).glob("day=*/*.csv"))
+            with (partial / "train.gz").open("wb") as out:
+                compress = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=out)
+                assert compress.stdin is not None
+                for number, path in enumerate(days):
+                    with path.open("rb") as lines:
+                        header = lines.readline()
+                        compress.stdin.write(b"" if number else header)
+                        shutil.copyfileobj(lines, compress.stdin, 1 << 20)
+                compress.stdin.close()
+                compress.wait()
+            partial.rename(folder)
+        return folder
+
+    def task(self, train_rows: int, *, arrays: bool = False, sizes: Mapping[str, int] = MappingProxyType({})) -> Path:
+        name = "-".join(["task", str(train_rows), *(f"{key}-{size}" for key, size in sizes.items())])
+        folder = self.folder / name
+        if not folder.exists() or (arrays and not (folder / "task.json").exists()):
+            shutil.rmtree(folder, ignore_errors=True)
+            extra = ["--arrays"] if arrays else []
+            command = ours(
+                "training_task", folder, "--train-rows", train_rows, *extra, "--sizes", json.dumps(dict(sizes))
+            )
+            subprocess.run(command, check=True, env=environment(self.threads))
+        return folder
+
+    def encoded(self, rows: int) -> Path:
+        """The tables of the demo's impressions, as they are trained from."""
+        folder = self.folder / f"encoded-{rows}"
+        if not folder.exists():
+            measure(ours("tables_ours", self.landing(rows), partial_folder := self._clean("partial")), self.threads)
+            partial_folder.rename(folder)
+        return folder
+
+    # --------------------------------------------------------------------------------------------- sections
+
+    def tables(self) -> Iterator[Line]:
+        """Landing CSV to encoded features, ten days in one range run."""
+        section = "tables: CSV to encoded_features"
+        plain = repeated(self.repeats, lambda: self._tables(self.landing(self.rows)))
+        yield Line(section, "ours", plain, f"{plain['bytes'] / plain['rows']:.1f} bytes a row on disk")
+        gzipped = self._tables(self.landing(self.rows, gzip=True))
+        yield Line(section, "ours, ten gzip files", gzipped, f"{gzipped['seconds'] / plain['seconds']:.2f} x plain")
+        archive = self._tables(self.one_archive(self.rows))
+        yield Line(section, "ours, one gzip file", archive, f"{archive['seconds'] / plain['seconds']:.2f} x plain")
+        if self.peer_python.exists():
+            polars = repeated(self.repeats, lambda: self._polars(self.landing(self.rows)))
+            yield Line(section, "Polars, in memory", polars, f"ours takes {plain['seconds'] / polars['seconds']:.2f} x")
+        original = measure(
+            ours("tables_original", self.landing(self.original_rows), self._clean("original")), self.threads
+        )
+        times = (original["seconds"] / original["rows"]) / (plain["seconds"] / plain["rows"])
+        yield Line(section, "original study's approach", original, f"ours is {times:.0f} x as fast a row")
+
+    def new_day(self) -> Iterator[Line]:
+        """One more day, beside the same day alone."""
+        landing, rows = self.landing(self.rows), self.rows
+        store = self._clean("nine-days")
+        measure(ours("tables_ours", landing, store, "--days", 9), self.threads)
+        tenth = ("--first-day", "2014-10-30", "--days", 1)
+        added = measure(ours("tables_ours", landing, store, *tenth, "--previous-day", "2014-10-29"), self.threads)
+        alone = measure(ours("tables_ours", landing, self._clean("one-day"), *tenth), self.threads)
+        ratio = f"{added['seconds'] / alone['seconds']:.2f} x the day alone"
+        yield Line("one more day", f"ours, after nine of {rows // 10:,}", added, ratio)
+        yield Line("one more day", "ours, the day alone", alone)
+
+    def loading(self) -> Iterator[Line]:
+        """Parquet to shuffled tensors."""
+        loaded = repeated(self.repeats, lambda: self._ours(self.encoded(self.rows), "load"))
+        yield Line("loading: Parquet to shuffled batches", "ours", loaded)
+
+    def training(self) -> Iterator[Line]:
+        """Both presets' architectures, from Parquet, end to end."""
+        original = {"preset": "original", "batch_size": 8192}
+        config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
+        store = self.encoded(self.rows)
+        for name, of in (("original preset, batch 8192", original), ("default preset", {}), ("400-400-400", config)):
+            yield Line("training", f"ours, {name}", repeated(self.repeats, partial(self._ours, store, "train", of)))
+
+    def peers(self) -> Iterator[Line]:
+        """The same Wide & Deep, rows and batches by other libraries."""
+        section = "training: default fields x 16, 400-400-400, batch 10000"
+        task = self.task(self.peer_rows, arrays=True)
+        config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
+        us = repeated(self.repeats, lambda: self._ours(task / "store", "train", config))
+        yield Line(section, "ours, from Parquet", us, _quality(us))
+        for script in sorted(PEERS.glob("*_wide_deep.py")):
+            if not self.peer_python.exists():
+                break
+            command = [str(self.peer_python), str(script), str(task), "--threads", str(self.threads)]
+            peer = measure([*command, "--batch-rows", "10000", "--seed", "0"], self.threads)
+            times = f"ours is {us['rows_per_second'] / peer['rows_per_second']:.1f} x as fast"
+            yield Line(section, peer["library"], peer, f"{_quality(peer)}; {times}")
+
+    def vocabulary(self) -> Iterator[Line]:
+        """One step as a table grows."""
+        sizes = (100_000, 1_000_000, 10_000_000)
+        steps = measure(ours("steps_ours", *sizes), self.threads)["step_seconds"]
+        first = steps[str(sizes[0])]
+        for size in sizes:
+            seconds = steps[str(size)]
+            ratio = f"{seconds / first:.2f} x of {sizes[0]:,} ids"
+            yield Line("a training step", f"ours, {size:,} ids", {"seconds": seconds}, ratio)
+
+    def scoring(self) -> Iterator[Line]:
+        """Encoded Parquet to predictions on disk."""
+        store = self.encoded(self.rows)
+        self._ours(store, "train")
+        yield Line("scoring", "ours, default preset", repeated(self.repeats, lambda: self._ours(store, "score")))
+
+    def metrics(self) -> Iterator[Line]:
+        """All figures and curves."""
+        yield Line("metrics and curves", "ours", measure(ours("metrics_ours", 12_000_000), self.threads))
+
+    def ranks(self) -> Iterator[Line]:
+        """Two processes of one thread beside one of two."""
+        store = self.encoded(self.rows)
+        one = repeated(self.repeats, lambda: self._ours(store, "train"))
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+        two = repeated(
+            self.repeats, lambda: measure([*torchrun, *ours("training_ours", store, "train")[2:]], self.threads // 2)
+        )
+        ratio = f"{one['seconds'] / two['seconds']:.2f} x as fast"
+        yield Line("data-parallel training", "ours, one process of two threads", one)
+        yield Line("data-parallel training", "ours, two processes of one thread", two, ratio)
+
+    def growth(self) -> Iterator[Line]:
+        """How the costs grow."""
+        first: dict[str, float] = {}
+        for rows in (1_000_000, 4_000_000, 16_000_000):
+            tables = self._tables(self.landing(rows))
+            store = self.encoded(rows)
+            for name, found in (
+                ("tables", tables),
+                ("loading", self._ours(store, "load")),
+                ("training, default preset", self._ours(store, "train")),
+                ("scoring", self._ours(store, "score")),
+            ):
+                a_row = found["seconds"] / found["rows"]
+                ratio = f"{a_row / first.setdefault(name, a_row):.2f} x a row of 1 M"
+                yield Line(f"growth: {name}", "ours", found, ratio)
+
+    def everything(self) -> Iterator[Line]:
+        """Forty million rows."""
+        rows = 40_428_967
+        yield Line("the whole log", "ours, tables", self._tables(self.landing(rows)))
+        task = self.task(28_300_000, sizes=PUBLISHED_SIZES)
+        yield Line("the whole log", "ours, one epoch of its training rows", self._ours(task / "store", "train"))
+
+    # ------------------------------------------------------------------------------------------------ runs
+
+    def _tables(self, landing: Path) -> Figures:
+        return measure(ours("tables_ours", landing, self._clean("store")), self.threads)
+
+    def _polars(self, landing: Path) -> Figures:
+        specification = self.folder / "specification.json"
+        specification.write_text(
+            json.dumps([{"name": f.name, "columns": f.columns, "min_count": f.min_count} for f in FEATURES])
+        )
+        script, out = PEERS / "tables_polars.py", self._clean("polars")
+        command = [str(self.peer_python), str(script), str(landing), str(out), str(specification)]
+        return measure([*command, "--threads", str(self.threads)], self.threads)
+
+    def _ours(self, store: Path, what: str, config: dict[str, Any] | None = None) -> Figures:
+        return measure(ours("training_ours", store, what, "--config", json.dumps(config or {})), self.threads)
+
+    def _clean(self, name: str) -> Path:
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        return folder
+
+
+SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
+    name: getattr(Bench, name)
+    for name in (
+        *("tables", "new_day", "loading", "training", "peers", "vocabulary", "scoring", "metrics", "ranks"),
+        *("growth", "everything"),
+    )
+}
+DEFAULT_SECTIONS = [name for name in SECTIONS if name != "everything"]
+
+
+def _quality(figures: Figures) -> str:
+    return f"test logloss {figures['test_logloss']:.4f}, AUC {figures['test_auc']:.4f}"
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ctr_assets_tests.benchmarks", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all but the last")
+    parser.add_argument("--folder", type=Path, default=Path(".bench"), help="data and the peers' environment")
+    parser.add_argument("--rows", type=int, default=4_000_000, help="rows of the tables (default: %(default)s)")
+    parser.add_argument("--original-rows", type=int, default=1_000_000, help="rows of the original approach")
+    parser.add_argument("--peer-rows", type=int, default=1_000_000, help="training rows of the other libraries")
+    parser.add_argument("--repeats", type=int, default=3, help="runs of which the median counts, where they are short")
+    parser.add_argument("--threads", type=int, default=2, help="of every contender (default: %(default)s)")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.sections) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    options.folder.mkdir(parents=True, exist_ok=True)
+    bench = Bench(options)
+    if not bench.peer_python.exists():
+        print(f"{bench.peer_python} is not there: the other libraries are left out (make bench installs them)")
+    print(f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}, {options.threads} threads each")
+    print("| " + " | ".join(HEADINGS) + " |\n|---|---|---:|---:|---:|---:|---|")
+    for name in tqdm(options.sections or DEFAULT_SECTIONS, unit="section", disable=None):
+        for line in SECTIONS[name](bench):
+            tqdm.write("| " + " | ".join(line.cells()) + " |", file=sys.stdout)
+            sys.stdout.flush()
+    return 0
+
+
+def _machine() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return f"{line.split(':')[1].strip()}, {os.cpu_count()} cores"
+    return f"{platform.processor()}, {os.cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
