@@ -1,13 +1,12 @@
 """Materialize parts of the deployed graph in the tests' process: real instance, real Spark session, real torch."""
 
 import dagster as dg
-from dagster_pyspark import LazyPySparkResource
 
 from ctr_assets.definitions import assets as deployed_assets
 from ctr_assets.defs.checks import CheckThresholds, asset_checks
 from ctr_assets.defs.places import Places
 from ctr_assets.launch import ProcessLauncher
-from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
+from ctr_assets.launch.local_spark import LocalSparkLauncher
 
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics", "evaluation_report")
@@ -15,7 +14,7 @@ MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics", "evaluation_r
 
 def _laptop_launchers():
     return {
-        "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
+        "spark_launcher": LocalSparkLauncher(),
         "pytorch_launcher": ProcessLauncher(),
     }
 

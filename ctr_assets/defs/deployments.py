@@ -13,13 +13,11 @@ from ctr_assets.launch import ProcessLauncher
 
 
 def _laptop() -> dict[str, Any]:
-    from dagster_pyspark import LazyPySparkResource
-
-    from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
+    from ctr_assets.launch.local_spark import LocalSparkLauncher
 
     return {
         "places": _places(),
-        "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
+        "spark_launcher": LocalSparkLauncher(),
         "pytorch_launcher": ProcessLauncher(processes=int(os.environ.get("CTR_TRAINING_PROCESSES", "1"))),
     }
 

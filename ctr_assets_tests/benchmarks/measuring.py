@@ -6,8 +6,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from statistics import median
 from typing import Any
 
 Figures = dict[str, Any]
@@ -37,19 +35,9 @@ def measure(command: Sequence[str], threads: int = 2) -> Figures:
     return dict(json.loads([line for line in text.splitlines() if line.startswith("{")][-1]))
 
 
-def medians(runs: Sequence[Figures]) -> Figures:
-    """The run of the median seconds, as a whole, so that its figures belong together."""
-    middle = median(sorted(run["seconds"] for run in runs)[: len(runs) | 1])
-    return min(runs, key=lambda run: abs(run["seconds"] - middle))
-
-
 def repeated(times: int, run: Callable[[], Figures]) -> Figures:
-    """The median of several runs."""
-    return medians([run() for _ in range(times)])
-
-
-def folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    """The run of the median seconds of several, as a whole, so that its figures belong together."""
+    return sorted((run() for _ in range(times)), key=lambda figures: figures["seconds"])[(times - 1) // 2]
 
 
 def tell(**figures: object) -> None:

@@ -2,11 +2,10 @@
 
 import dagster as dg
 import pytest
-from dagster_pyspark import LazyPySparkResource
 
 from ctr_assets.defs import ingest
 from ctr_assets.defs.places import Places
-from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, LocalSparkLauncher
+from ctr_assets.launch.local_spark import LocalSparkLauncher
 from ctr_assets_tests.deliveries import deliver, deliver_feed, impressions
 
 DAYS = ["2014-10-21", "2014-10-22"]
@@ -17,7 +16,7 @@ def run(spark, tmp_path):
     """Materialize assets of stage 1 over a range of days; every call is a run of its own on the shared session."""
     resources = {
         "places": Places(landing_url=str(tmp_path / "landing"), store_url=str(tmp_path / "store")),
-        "spark_launcher": LocalSparkLauncher(pyspark=LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG)),
+        "spark_launcher": LocalSparkLauncher(),
     }
 
     def materialize(instance, days=DAYS):
