@@ -3,12 +3,12 @@
 import time
 from typing import TYPE_CHECKING
 
-from ctr_assets.features import FEATURES
 from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
+from ctr_assets.quality.distribution import unknown_shares
 from ctr_assets.quality.trailing import trailing_week
-from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage import Store
 from ctr_assets.tables import ENCODED_FEATURES
 
 if TYPE_CHECKING:
@@ -28,7 +28,11 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     store = Store(params.store_url)
     manifests = encode(spark, store, params.days, params.created_by)
     weeks = [
-        _unknown_shares([manifest, *trailing_week(store, ENCODED_FEATURES, day)]) for day, manifest in manifests.items()
+        {
+            each.partition: unknown_shares(each)
+            for each in reversed([manifest, *trailing_week(store, ENCODED_FEATURES, day)])
+        }
+        for day, manifest in manifests.items()
     ]
     pictures = run_tasks(spark, weeks, unknown_share_plot)
     rows = sum(manifest.rows for manifest in manifests.values())
@@ -48,13 +52,3 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
                 "unknown_shares": r.picture(picture, "out of vocabulary, by day"),
             },
         )
-
-
-def _unknown_shares(newest_first: list[Manifest]) -> dict[str, dict[str, float]]:
-    """Share of rows with an unknown value by day and feature, days ascending."""
-    return {
-        manifest.partition: {
-            f.name: manifest.properties["unknown_rows"][f.name] / max(1, manifest.rows) for f in FEATURES
-        }
-        for manifest in reversed(newest_first)
-    }

@@ -7,7 +7,6 @@ from typing import Final
 import dagster as dg
 from dagster._core.pipes.context import PipesSession
 from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
-from pydantic import Field
 
 from ctr_assets.jobs.__main__ import run_job_reporting
 from ctr_assets.launch.java import find_java_home
@@ -32,15 +31,13 @@ LOCAL_SPARK_CONFIG: Final = {
 class LocalSparkLauncher(JobLauncher):
     """Runs the job's ``run`` on the run's shared Spark session and lets it report through the same Pipes messages."""
 
-    spark_config: dict[str, str] = Field(default=LOCAL_SPARK_CONFIG, description="Settings of the run's Spark session")
-
     def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
         from dagster_pyspark import LazyPySparkResource  # here, not above: it takes 0.4 s of loading the definitions
 
         # The workers must be this very interpreter, and the session reads both when it starts its JVM.
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         os.environ.setdefault("JAVA_HOME", find_java_home())
-        spark = LazyPySparkResource(spark_config=self.spark_config).spark_session
+        spark = LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG).spark_session
         spark.sparkContext.setJobDescription(f"{job.name} {' '.join(job.partitions)}")
         # Not open_dagster_pipes(): it keeps one context a process, and a run's process runs several jobs.
         pipes = PipesContext(

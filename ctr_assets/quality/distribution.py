@@ -43,13 +43,18 @@ def click_rate(store: Store, day: str, lowest: float, highest: float, max_change
     return Finding(passed, message, {**figures, "usual_click_rate": usual, "change": change})
 
 
+def unknown_shares(encoded: Manifest) -> dict[str, float]:
+    """Share of an encoded day's rows with an unknown value, by feature; 0 of a day without rows."""
+    return {f.name: encoded.properties["unknown_rows"][f.name] / max(1, encoded.rows) for f in FEATURES}
+
+
 def unknown_rate(store: Store, day: str, max_increase: float) -> Finding:
     """Per feature the share of rows whose value has no id, beside that of the week before."""
     manifest = store.manifest(ENCODED_FEATURES, day)
     week = list(trailing_week(store, ENCODED_FEATURES, day))
     if not manifest.rows or not week:
         return Finding(True, f"{manifest.rows:,} rows; nothing to compare with in the {TRAILING_DAYS} days before")
-    shares = {f.name: manifest.properties["unknown_rows"][f.name] / manifest.rows for f in FEATURES}
+    shares = unknown_shares(manifest)
     rows = sum(each.rows for each in week)
     usual = {f.name: sum(each.properties["unknown_rows"][f.name] for each in week) / rows for f in FEATURES}
     increases = {name: shares[name] - usual[name] for name in shares}

@@ -97,7 +97,8 @@ class Bench:
                         compress.stdin.write(b"" if number else header)
                         shutil.copyfileobj(lines, compress.stdin, 1 << 20)
                 compress.stdin.close()
-                compress.wait()
+                if compress.wait():
+                    raise RuntimeError(f"gzip ended with {compress.returncode}: is there room under {self.folder}?")
             partial.rename(folder)
         return folder
 
