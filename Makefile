@@ -30,7 +30,8 @@ $(READY): pyproject.toml constraints.txt
 	@# The GCS connector's jar for the tests; its own requirement of an older pyspark is left out.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps pyspark-gcs
 	$(BIN)/python -m ctr_assets.launch.java
-	$(BIN)/python -m ctr_assets_tests.system_packages
+	@# The one computes while the other downloads.
+	$(BIN)/python -m ctr_assets.launch.class_archive & $(BIN)/python -m ctr_assets_tests.system_packages && wait $$!
 	@touch $@
 
 $(INSTANCE)/dagster.yaml: deploy/laptop/dagster.yaml
