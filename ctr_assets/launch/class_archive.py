@@ -43,8 +43,7 @@ def make_archive() -> None:
 
 def _run_jobs(home: Path, java_options: str) -> None:
     """Run the Spark jobs, each on what the one before wrote, in a JVM that has ended when this returns."""
-    from pyspark import SparkContext
-    from pyspark.sql import SparkSession
+    from dagster_pyspark import LazyPySparkResource
 
     from ctr_assets.demo.generate import generate
     from ctr_assets.jobs.__main__ import run_job
@@ -54,10 +53,8 @@ def _run_jobs(home: Path, java_options: str) -> None:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ.setdefault("JAVA_HOME", find_java_home())
     generate(4_000, home / "landing", home / "truth", days=len(_DAYS), workers=1)
-    builder = SparkSession.builder
-    for key, value in {**LOCAL_SPARK_CONFIG, "spark.driver.extraJavaOptions": java_options}.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
+    settings = {**LOCAL_SPARK_CONFIG, "spark.driver.extraJavaOptions": java_options}
+    session = LazyPySparkResource(spark_config=settings).spark_session
     store_url, landing_url = str(home / "store"), str(home / "landing")
     jobs: dict[str, dict] = {
         "raw_impressions": {"days": _DAYS, "landing_url": landing_url},
@@ -67,8 +64,7 @@ def _run_jobs(home: Path, java_options: str) -> None:
     }
     for name, params in jobs.items():
         run_job(name, json.dumps({"store_url": store_url, **params}), SilentReport())
-    gateway = SparkContext._gateway
-    assert gateway is not None
+    gateway = session.sparkContext._gateway
     session.stop()
     gateway.shutdown()
     gateway.proc.stdin.close()  # what tells Spark's JVM to end
