@@ -1,4 +1,4 @@
-"""Streaming the rows of a split, row group by row group: what is in memory is one row group, never a day."""
+"""Streaming the rows of a split, row group by row group: what is in memory are a few row groups, never a day."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from ctr_assets.features import Split
 from ctr_assets.storage.manifest import Manifest
+from ctr_assets.storage.prefetch import prefetched
 from ctr_assets.storage.store import Store
 from ctr_assets.tables import ENCODED_FEATURES, RAW_IMPRESSIONS
 
@@ -38,12 +39,17 @@ def iter_split(
 ) -> Iterator[tuple[int, pa.Table]]:
     """Yield ``(file index, one row group)`` of the rows of ``splits`` of one encoded day, in file order.
 
-    Other row groups are never read. A table has at most ``ENCODED_ROW_GROUP_ROWS`` rows.
+    Other row groups are never read. A table has at most ``ENCODED_ROW_GROUP_ROWS`` rows; the next one is read while
+    the caller is busy with it.
     """
-    for file_index, file in enumerate(encoded.files):
-        with store.parquet(encoded, file) as parquet:
-            for group in split_row_groups(parquet.metadata, splits, store.file_path(encoded, file)):
-                yield file_index, parquet.read_row_group(group, columns=list(columns), use_threads=store.is_local)
+
+    def read() -> Iterator[tuple[int, pa.Table]]:
+        for file_index, file in enumerate(encoded.files):
+            with store.parquet(encoded, file) as parquet:
+                for group in split_row_groups(parquet.metadata, splits, store.file_path(encoded, file)):
+                    yield file_index, parquet.read_row_group(group, columns=list(columns), use_threads=store.is_local)
+
+    return prefetched(read(), 1)
 
 
 class ImpressionIds:

@@ -7,7 +7,7 @@ from itertools import accumulate
 import numpy as np
 
 from ctr_assets.storage import Store
-from ctr_assets.training.prefetch import map_ahead
+from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.training.rowgroups import Matrix, RowGroup, read_row_group
 
 READ_AHEAD = 2

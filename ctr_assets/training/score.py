@@ -8,6 +8,7 @@ import pyarrow as pa
 import torch
 
 from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage.prefetch import prefetched
 from ctr_assets.training.card import model_of_card
 from ctr_assets.training.config import Device
 from ctr_assets.training.distributed import choose_device
@@ -17,6 +18,7 @@ from ctr_assets.training.publish import read_card, read_weights
 from ctr_assets.training.rowgroups import to_matrix
 
 BATCH_ROWS = 32_768
+BATCHES_AHEAD = 2
 
 
 class Scorer:
@@ -41,9 +43,10 @@ class Scorer:
         """
         layout = self.model.layout
         find = look_up if any(part.is_projected for part in layout.tables) else point_into
+        starts = range(0, table.num_rows, BATCH_ROWS)
+        batches = (find(layout, to_matrix(table.slice(start, BATCH_ROWS), layout.features)) for start in starts)
         probabilities = np.empty(table.num_rows, dtype=np.float32)
-        for start in range(0, table.num_rows, BATCH_ROWS):
-            ids = to_matrix(table.slice(start, BATCH_ROWS), layout.features)
-            lookups = [lookup.to(self.device) for lookup in find(layout, ids)]
-            probabilities[start : start + len(ids)] = torch.sigmoid(self.model(lookups)).cpu().numpy()
+        for start, batch in zip(starts, prefetched(batches, BATCHES_AHEAD), strict=True):
+            logits = self.model([lookup.to(self.device) for lookup in batch])
+            probabilities[start : start + BATCH_ROWS] = torch.sigmoid(logits).cpu().numpy()
         return probabilities

@@ -11,6 +11,7 @@ import torch
 
 from ctr_assets.features import FEATURE_SELECTIONS, Split
 from ctr_assets.storage import Manifest, Store, fingerprint
+from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.card import build_card
 from ctr_assets.training.checkpoint import Checkpoints
@@ -19,7 +20,6 @@ from ctr_assets.training.distributed import Ranks, joined_ranks
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.loader import READ_AHEAD, Loader
 from ctr_assets.training.model import WideDeep
-from ctr_assets.training.prefetch import map_ahead
 from ctr_assets.training.publish import publish
 from ctr_assets.training.rowgroups import find_row_groups, read_row_group
 from ctr_assets.training.trainer import Trainer

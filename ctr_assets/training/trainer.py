@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from ctr_assets.storage.prefetch import prefetched
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks
 from ctr_assets.training.loader import Loader
@@ -19,7 +20,6 @@ from ctr_assets.training.metrics import StreamingMetrics
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.optimizer import row_optimizer
 from ctr_assets.training.precision import LossScale, autocast, choose_precision
-from ctr_assets.training.prefetch import prefetched
 
 BATCHES_AHEAD = 3
 """Batches prepared before they are asked for."""

@@ -11,12 +11,11 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from tqdm import tqdm
@@ -25,8 +24,6 @@ from ctr_assets.features import FEATURES
 from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
 
 PEERS = Path(__file__).parent / "peers"
-PUBLISHED_SIZES = {"device_ip": 6_729_486, "device_id": 2_686_408}
-"""Distinct values in the ten days (Kaggle's train file)."""
 
 
 @dataclass(frozen=True)
@@ -102,15 +99,11 @@ class Bench:
             partial.rename(folder)
         return folder
 
-    def task(self, train_rows: int, *, arrays: bool = False, sizes: Mapping[str, int] = MappingProxyType({})) -> Path:
-        name = "-".join(["task", str(train_rows), *(f"{key}-{size}" for key, size in sizes.items())])
-        folder = self.folder / name
-        if not folder.exists() or (arrays and not (folder / "task.json").exists()):
+    def task(self, train_rows: int) -> Path:
+        folder = self.folder / f"task-{train_rows}"
+        if not (folder / "task.json").exists():
             shutil.rmtree(folder, ignore_errors=True)
-            extra = ["--arrays"] if arrays else []
-            command = ours(
-                "training_task", folder, "--train-rows", train_rows, *extra, "--sizes", json.dumps(dict(sizes))
-            )
+            command = ours("training_task", folder, "--train-rows", train_rows)
             subprocess.run(command, check=True, env=environment(self.threads))
         return folder
 
@@ -170,7 +163,7 @@ class Bench:
     def peers(self) -> Iterator[Line]:
         """The same Wide & Deep, rows and batches by other libraries."""
         section = "training: default fields x 16, 400-400-400, batch 10000"
-        task = self.task(self.peer_rows, arrays=True)
+        task = self.task(self.peer_rows)
         config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
         us = repeated(self.repeats, lambda: self._ours(task / "store", "train", config))
         yield Line(section, "ours, from Parquet", us, _quality(us))
@@ -218,8 +211,7 @@ class Bench:
         """How the costs grow."""
         first: dict[str, float] = {}
         for rows in (1_000_000, 4_000_000, 16_000_000):
-            tables = self._tables(self.landing(rows))
-            store = self.encoded(rows)
+            tables, store = self._tables(self.landing(rows)), self.folder / "store"
             for name, found in (
                 ("tables", tables),
                 ("loading", self._ours(store, "load")),
@@ -234,8 +226,7 @@ class Bench:
         """Forty million rows."""
         rows = 40_428_967
         yield Line("the whole log", "ours, tables", self._tables(self.landing(rows)))
-        task = self.task(28_300_000, sizes=PUBLISHED_SIZES)
-        yield Line("the whole log", "ours, one epoch of its training rows", self._ours(task / "store", "train"))
+        yield Line("the whole log", "ours, one epoch of its training rows", self._ours(self.folder / "store", "train"))
 
     # ------------------------------------------------------------------------------------------------ runs
 

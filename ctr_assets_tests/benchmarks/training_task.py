@@ -38,31 +38,31 @@ def column(rng: np.random.Generator, size: int, rows: int) -> npt.NDArray[np.int
     return ids
 
 
-def make_rows(seed: int, rows: int, sizes: dict[str, int]) -> tuple[dict[str, npt.NDArray[np.int32]], npt.NDArray]:
+def make_rows(seed: int, rows: int) -> tuple[dict[str, npt.NDArray[np.int32]], npt.NDArray]:
     """Columns of ids and labels (int8) drawn from a logistic model with an effect for every id."""
     rng = np.random.default_rng(seed)
-    columns = {f.name: column(rng, sizes[f.name], rows) for f in FEATURES}
+    columns = {f.name: column(rng, SIZES[f.name], rows) for f in FEATURES}
     logit = np.full(rows, -1.9)
     for position, feature in enumerate(FEATURES):
-        effects = np.random.default_rng(position).standard_normal(sizes[feature.name] + 1)
+        effects = np.random.default_rng(position).standard_normal(SIZES[feature.name] + 1)
         logit += 0.25 * effects[columns[feature.name]]
     return columns, (rng.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.int8)
 
 
-def write_store(folder: Path, rows: dict[Split, int], sizes: dict[str, int]) -> None:
+def write_store(folder: Path, rows: dict[Split, int]) -> None:
     """One encoded day of so many rows of each split, in files of ``FILE_ROWS``; vocabularies hold no values."""
     store = Store(str(folder))
-    chain = {DAY: fingerprint(sizes)}
+    chain = {DAY: fingerprint(SIZES)}
     vocabulary = store.begin(FEATURE_VOCABULARY, DAY)
     empty = {f.name: pa.array([], pa.string()) for f in FEATURES}
-    vocabulary.commit([write_vocabulary(vocabulary, empty)], {}, properties={"sizes": sizes, "chain": chain})
+    vocabulary.commit([write_vocabulary(vocabulary, empty)], {}, properties={"sizes": SIZES, "chain": chain})
     raw = store.begin(RAW_IMPRESSIONS, DAY).commit([], {})
     version = store.begin(ENCODED_FEATURES, DAY)
     files: list[DataFile] = []
     for split, of_split in rows.items():
         for start in range(0, of_split, FILE_ROWS):
             count = min(FILE_ROWS, of_split - start)
-            columns, labels = make_rows(seed_of(split, start), count, sizes)
+            columns, labels = make_rows(seed_of(split, start), count)
             arrays = {"row": np.arange(count), "label": labels, "split": np.full(count, split.code), **columns}
             table = pa.table({f.name: pa.array(arrays[f.name], f.type) for f in ENCODED_SCHEMA}, ENCODED_SCHEMA)
             part = ParquetPart(store, version.folder, f"part-{len(files):05d}.parquet", ENCODED_SCHEMA)
@@ -76,7 +76,7 @@ def write_store(folder: Path, rows: dict[Split, int], sizes: dict[str, int]) -> 
             "vocabulary_fingerprint": chain[DAY],
             "splits": {split.value: rows.get(split, 0) for split in Split},
             "clicks": 0,
-            "unknown_rows": dict.fromkeys(sizes, 0),
+            "unknown_rows": dict.fromkeys(SIZES, 0),
         },
     )
 
@@ -85,12 +85,12 @@ def seed_of(split: Split, start: int) -> int:
     return (split.code + 1) * 1_000_000_007 + start
 
 
-def write_arrays(folder: Path, rows: dict[Split, int], sizes: dict[str, int]) -> None:
+def write_arrays(folder: Path, rows: dict[Split, int]) -> None:
     """The same rows for the other libraries: ``train.npz``, ``test.npz`` and ``task.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     for split in (Split.TRAIN, Split.TEST):
         parts = [
-            make_rows(seed_of(split, start), min(FILE_ROWS, rows[split] - start), sizes)
+            make_rows(seed_of(split, start), min(FILE_ROWS, rows[split] - start))
             for start in range(0, rows[split], FILE_ROWS)
         ]
         ids = np.concatenate([np.stack([columns[f.name] for f in FEATURES], 1) for columns, _ in parts])
@@ -98,7 +98,7 @@ def write_arrays(folder: Path, rows: dict[Split, int], sizes: dict[str, int]) ->
     selection = FEATURE_SELECTIONS["default"]
     task = {
         "features": [f.name for f in FEATURES],
-        "sizes": [sizes[f.name] for f in FEATURES],
+        "sizes": [SIZES[f.name] for f in FEATURES],
         "wide": list(selection.wide),
         "deep": list(selection.deep),
         "dimension": 16,
@@ -112,15 +112,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--train-rows", type=int, required=True)
-    parser.add_argument("--arrays", action="store_true", help="write the arrays for the other libraries too")
-    parser.add_argument("--sizes", type=json.loads, default={}, help="ids of some features, as JSON")
     options = parser.parse_args()
-    sizes = {**SIZES, **options.sizes}
     test_rows = max(50_000, options.train_rows // 10)
     rows = {Split.TRAIN: options.train_rows, Split.VALIDATION: 10_000, Split.TEST: test_rows}
-    write_store(options.folder / "store", rows, sizes)
-    if options.arrays:
-        write_arrays(options.folder, rows, sizes)
+    write_store(options.folder / "store", rows)
+    write_arrays(options.folder, rows)
 
 
 if __name__ == "__main__":

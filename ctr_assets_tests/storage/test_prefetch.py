@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ctr_assets.training.prefetch import map_ahead, prefetched
+from ctr_assets.storage.prefetch import map_ahead, prefetched
 
 
 def test_items_keep_their_order() -> None:
