@@ -1,4 +1,4 @@
-"""Where the values of a batch find their rows: the distinct rows of each table, once each, or the table itself."""
+"""Where the values of a batch find their rows: the distinct rows of each table, once each."""
 
 from dataclasses import dataclass
 
@@ -23,11 +23,10 @@ class Lookup:
     order: torch.Tensor
     starts: torch.Tensor
     feature_ends: tuple[int, ...]
-    is_whole: bool = False
 
     def to(self, device: torch.device) -> "Lookup":
         rows, inverse, order, starts = (t.to(device) for t in (self.rows, self.inverse, self.order, self.starts))
-        return Lookup(rows, inverse, order, starts, self.feature_ends, self.is_whole)
+        return Lookup(rows, inverse, order, starts, self.feature_ends)
 
 
 def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
@@ -54,27 +53,6 @@ def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
     rows = row_ids[starts]
     feature_ends = np.searchsorted(rows, layout.offsets).tolist()  # [f] is where feature f begins
     return [_of_table(table, layout, rows, inverse, order, starts, feature_ends) for table in layout.tables]
-
-
-def point_into(layout: Layout, ids: Matrix) -> list[Lookup]:
-    """The same for predicting, without a sort: pointers into the whole tables. Ids read as in :func:`look_up`.
-
-    Raises ValueError for a layout with projected tables: those need the distinct ids.
-    """
-    if any(table.is_projected for table in layout.tables):
-        raise ValueError("a projected table is read by its distinct ids: look_up them")
-    positions, nothing = _positions(layout, ids), torch.empty(0, dtype=torch.int32)
-    return [
-        Lookup(
-            rows=nothing,
-            inverse=torch.from_numpy(positions[:, table.first : table.end] - np.int32(layout.offsets[table.first])),
-            order=nothing,
-            starts=nothing,
-            feature_ends=(),
-            is_whole=True,
-        )
-        for table in layout.tables
-    ]
 
 
 def _positions(layout: Layout, ids: Matrix) -> Matrix:

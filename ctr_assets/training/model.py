@@ -73,9 +73,7 @@ class RowTable(nn.Module):
         self.touched: torch.Tensor | None = None
 
     def read(self, lookup: Lookup) -> torch.Tensor:
-        """The distinct rows of a batch, shape (U, d); of a look-up that is whole, the table."""
-        if lookup.is_whole:
-            return self.weight
+        """The distinct rows of a batch, shape (U, d)."""
         rows = self.weight.index_select(0, lookup.rows)
         if self.training:
             self.touched = rows.requires_grad_()

@@ -12,20 +12,21 @@ from ctr_assets.storage.prefetch import prefetched
 from ctr_assets.training.card import model_of_card
 from ctr_assets.training.config import Device
 from ctr_assets.training.distributed import choose_device
-from ctr_assets.training.lookup import look_up, point_into
+from ctr_assets.training.frozen import FrozenWideDeep
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.publish import read_card, read_weights
 from ctr_assets.training.rowgroups import to_matrix
 
-BATCH_ROWS = 32_768
+BATCH_ROWS = 4_096
 BATCHES_AHEAD = 2
 
 
 class Scorer:
     """A model ready to predict. ``card`` is its model card."""
 
+    @torch.no_grad()
     def __init__(self, model: WideDeep, card: dict[str, Any], device: torch.device) -> None:
-        self.model, self.card, self.device = model.to(device).eval(), card, device
+        self.model, self.card, self.frozen = model, card, FrozenWideDeep(model, device)
 
     @classmethod
     def load(cls, store: Store, manifest: Manifest, device: Device = "auto") -> "Scorer":
@@ -41,12 +42,10 @@ class Scorer:
 
         Computed in fp32, in batches. Ids beyond the model's vocabulary read as unknown.
         """
-        layout = self.model.layout
-        find = look_up if any(part.is_projected for part in layout.tables) else point_into
         starts = range(0, table.num_rows, BATCH_ROWS)
-        batches = (find(layout, to_matrix(table.slice(start, BATCH_ROWS), layout.features)) for start in starts)
+        features = self.model.layout.features
+        batches = (self.frozen.find(to_matrix(table.slice(start, BATCH_ROWS), features)) for start in starts)
         probabilities = np.empty(table.num_rows, dtype=np.float32)
-        for start, batch in zip(starts, prefetched(batches, BATCHES_AHEAD), strict=True):
-            logits = self.model([lookup.to(self.device) for lookup in batch])
-            probabilities[start : start + BATCH_ROWS] = torch.sigmoid(logits).cpu().numpy()
+        for start, found in zip(starts, prefetched(batches, BATCHES_AHEAD), strict=True):
+            probabilities[start : start + BATCH_ROWS] = self.frozen(found).cpu().numpy()
         return probabilities

@@ -7,7 +7,7 @@ from ctr_assets.features import FEATURES, Split
 from ctr_assets.storage import Store
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
-from ctr_assets.training.lookup import look_up, point_into
+from ctr_assets.training.lookup import look_up
 from ctr_assets.training.rowgroups import to_matrix
 from ctr_assets.training.score import Scorer
 from ctr_assets.training.train import train
@@ -44,14 +44,20 @@ def test_a_prediction_does_not_depend_on_its_neighbours(trained: Store, day: str
     assert len(scorer.predict(rows.slice(0, 0))) == 0
 
 
-def test_pointing_into_the_tables_predicts_what_the_distinct_ids_do(trained: Store) -> None:
-    model, rows = scorer_of(trained, DAYS[1]).model, rows_of(trained, Split.TEST)
-    ids = to_matrix(rows, model.layout.features)
-    ids[:50] += 1_000  # beyond the vocabulary
+@pytest.mark.parametrize("day", DAYS[1:])
+@pytest.mark.parametrize("projected_rows", [0, 60, 1_000_000])
+def test_it_predicts_what_the_trained_model_computes(
+    trained: Store, day: str, projected_rows: int, monkeypatch
+) -> None:
+    monkeypatch.setattr("ctr_assets.training.frozen.PROJECTED_ROWS", projected_rows)
+    scorer, rows = scorer_of(trained, day), rows_of(trained, Split.TEST)
+    model = scorer.model.eval()
     with torch.no_grad():
-        assert torch.equal(model(point_into(model.layout, ids)), model(look_up(model.layout, ids)))
-    with pytest.raises(ValueError, match="projected"):
-        point_into(scorer_of(trained, DAYS[2]).model.layout, ids)
+        expected = torch.sigmoid(model(look_up(model.layout, to_matrix(rows, model.layout.features))))
+    assert scorer.predict(rows) == pytest.approx(expected.numpy(), abs=1e-6)
+    layout = model.layout
+    larger = [f for part in layout.deep for f in range(part.first, part.end) if layout.sizes[f] >= projected_rows]
+    assert [feature for feature, _ in scorer.frozen.direct] == larger
 
 
 @pytest.mark.parametrize("day", DAYS[1:])
