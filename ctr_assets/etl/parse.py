@@ -20,8 +20,9 @@ from ctr_assets.etl.landing import LandingError, ParseTask, open_text, read_rang
 from ctr_assets.features import CATEGORICAL_COLUMNS, RAW_COLUMNS
 from ctr_assets.tables import RAW_SCHEMA
 
-BLOCK_BYTES: Final = 16 << 20
-"""Bytes of CSV in one Arrow batch, about 100,000 impressions: one Parquet row group."""
+BLOCK_BYTES: Final = 64 << 20
+"""Most bytes of CSV in one Arrow batch, about 400,000 impressions: one Parquet row group. More than a plain file is
+split at, so that a task has one dictionary a column and its readers have none to unify."""
 
 DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 PARSED_SCHEMA: Final = pa.schema(
