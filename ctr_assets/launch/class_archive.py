@@ -8,7 +8,6 @@ the Java and has the jars that it was made with; without it a session starts som
 """
 
 import json
-import os
 import sys
 import tempfile
 import time
@@ -43,18 +42,13 @@ def make_archive() -> None:
 
 def _run_jobs(home: Path, java_options: str) -> None:
     """Run the Spark jobs, each on what the one before wrote, in a JVM that has ended when this returns."""
-    from dagster_pyspark import LazyPySparkResource
-
     from ctr_assets.demo.generate import generate
     from ctr_assets.jobs.__main__ import run_job
     from ctr_assets.jobs.report import SilentReport
-    from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG  # which asks this module for its options
+    from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session  # which asks this module for options
 
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ.setdefault("JAVA_HOME", find_java_home())
     generate(4_000, home / "landing", home / "truth", days=len(_DAYS), workers=1)
-    settings = {**LOCAL_SPARK_CONFIG, "spark.driver.extraJavaOptions": java_options}
-    session = LazyPySparkResource(spark_config=settings).spark_session
+    session = start_session({**LOCAL_SPARK_CONFIG, "spark.driver.extraJavaOptions": java_options})
     store_url, landing_url = str(home / "store"), str(home / "landing")
     jobs: dict[str, dict] = {
         "raw_impressions": {"days": _DAYS, "landing_url": landing_url},

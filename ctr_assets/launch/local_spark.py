@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 from dagster._core.pipes.context import PipesSession
@@ -29,16 +29,21 @@ LOCAL_SPARK_CONFIG: Final = {
 """Session settings of a laptop run: all cores, nothing listens beyond loopback."""
 
 
+def start_session(settings: dict[str, str]) -> Any:
+    """This process's ``SparkSession``, with these settings if it is the first."""
+    from dagster_pyspark import LazyPySparkResource  # here, not above: it takes 0.4 s of loading the definitions
+
+    # The workers must be this very interpreter, and the session reads both when it starts its JVM.
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.setdefault("JAVA_HOME", find_java_home())
+    return LazyPySparkResource(spark_config=settings).spark_session
+
+
 class LocalSparkLauncher(JobLauncher):
     """Runs the job's ``run`` on the run's shared Spark session and lets it report through the same Pipes messages."""
 
     def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
-        from dagster_pyspark import LazyPySparkResource  # here, not above: it takes 0.4 s of loading the definitions
-
-        # The workers must be this very interpreter, and the session reads both when it starts its JVM.
-        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-        os.environ.setdefault("JAVA_HOME", find_java_home())
-        spark = LazyPySparkResource(spark_config=LOCAL_SPARK_CONFIG).spark_session
+        spark = start_session(LOCAL_SPARK_CONFIG)
         spark.sparkContext.setJobDescription(f"{job.name} {' '.join(job.partitions)}")
         # Not open_dagster_pipes(): it keeps one context a process, and a run's process runs several jobs.
         pipes = PipesContext(

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from ctr_assets.training.lookup import known_ids
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.rowgroups import Matrix
 
@@ -49,8 +50,8 @@ class FrozenWideDeep:
     """
 
     def __init__(self, model: WideDeep, device: torch.device) -> None:
-        layout, self.device = model.layout, device
-        self.sizes = np.array(layout.sizes, dtype=np.uint32)
+        layout = self.layout = model.layout
+        self.device = device
         first, *self.layers = (layer for layer in model.to(device).layers if isinstance(layer, nn.Linear))
         self.bias, self.first_bias = model.bias, first.bias
         wide: list[tuple[int, torch.Tensor]] = []
@@ -76,7 +77,7 @@ class FrozenWideDeep:
 
     def find(self, ids: Matrix) -> Positions:
         """Where a batch of ids, shape (B, features), is found. Ids below 0 or beyond the vocabulary read as unknown."""
-        known = ids * (ids.view(np.uint32) <= self.sizes)
+        known = known_ids(self.layout, ids)
         return Positions(
             wide=self.wide.positions(known) if self.wide else None,
             projected=self.projected.positions(known) if self.projected else None,

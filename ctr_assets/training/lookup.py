@@ -37,7 +37,7 @@ def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
     it lets the backward pass sum the gradients of each id without atomics, so repeatably.
     """
     batch, features = ids.shape
-    packed = _positions(layout, ids).T.astype(np.int64)
+    packed = (known_ids(layout, ids) + np.array(layout.offsets[:-1], dtype=np.int32)).T.astype(np.int64)
     packed <<= 32
     packed |= np.arange(batch)
     packed.sort(axis=1)
@@ -55,10 +55,9 @@ def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
     return [_of_table(table, layout, rows, inverse, order, starts, feature_ends) for table in layout.tables]
 
 
-def _positions(layout: Layout, ids: Matrix) -> Matrix:
-    """Row of each id, were all features in one table."""
-    known = ids.view(np.uint32) <= np.array(layout.sizes, dtype=np.uint32)
-    return ids * known + np.array(layout.offsets[:-1], dtype=np.int32)
+def known_ids(layout: Layout, ids: Matrix) -> Matrix:
+    """The same ids, those below 0 or beyond their feature's size as unknown."""
+    return ids * (ids.view(np.uint32) <= np.array(layout.sizes, dtype=np.uint32))
 
 
 def _of_table(

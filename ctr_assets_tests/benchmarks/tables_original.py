@@ -18,7 +18,8 @@ from pyspark.sql import DataFrame, Observation, SparkSession, functions
 
 from ctr_assets.etl.columns import CROSS_SEPARATOR
 from ctr_assets.features import FEATURE_SELECTIONS, FEATURES, HOUR_OF_DAY
-from ctr_assets_tests.benchmarks.spark_session import Clock, start_session
+from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session
+from ctr_assets_tests.benchmarks.clock import Clock
 
 WIDE_MAX_DISTINCT = 100
 DEEP = list(FEATURE_SELECTIONS["original"].deep)
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
     p.add_argument("out", type=Path)
     p.add_argument("--driver-memory", default="8g", help="default: %(default)s")
     options = p.parse_args(arguments)
-    spark = start_session("tables_original", options.driver_memory)
+    spark = start_session({**LOCAL_SPARK_CONFIG, "spark.driver.memory": options.driver_memory})
     clock, written = Clock(), Observation()
     with clock.step("count_distinct"):
         frame = read_landing(spark, options.landing)

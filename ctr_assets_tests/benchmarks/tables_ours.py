@@ -10,8 +10,9 @@ from ctr_assets.days import shift
 from ctr_assets.etl.encode import encode
 from ctr_assets.etl.raw import ingest
 from ctr_assets.etl.vocabulary import build
+from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session
 from ctr_assets.storage import Store
-from ctr_assets_tests.benchmarks.spark_session import Clock, start_session
+from ctr_assets_tests.benchmarks.clock import Clock
 
 MAX_QUARANTINED_SHARE = 0.01
 """The job's default."""
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> None:
     days = [shift(options.first_day, n) for n in range(options.days)]
     store, landing = Store(str(options.store.resolve())), str(options.landing.resolve())
     who = {"benchmark": "tables_ours"}
-    spark = start_session("tables_ours")
+    spark = start_session(LOCAL_SPARK_CONFIG)
     clock = Clock()
     with clock.step("raw_impressions"):
         ingest(spark, store, landing, days, max_quarantined_share=MAX_QUARANTINED_SHARE, created_by=who)

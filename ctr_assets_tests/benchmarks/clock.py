@@ -1,25 +1,12 @@
-"""What the Spark contenders share: a started session, the clock of their steps and the line that they print last."""
+"""What the Spark contenders share: the clock of their steps, and the line that they print last."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
-from ctr_assets.launch.java import find_java_home
-from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG
 from ctr_assets_tests.benchmarks.measuring import tell
-
-
-def start_session(name: str, driver_memory: str = LOCAL_SPARK_CONFIG["spark.driver.memory"]) -> SparkSession:
-    """A local session with the settings of a laptop's run."""
-    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ.setdefault("JAVA_HOME", find_java_home())
-    settings: dict[str, bool | float | int | str | None] = {**LOCAL_SPARK_CONFIG, "spark.driver.memory": driver_memory}
-    return SparkSession.builder.appName(name).config(map=settings).getOrCreate()
 
 
 class Clock:
