@@ -20,10 +20,10 @@ FORBIDDEN = {
     "quality": {"dagster", "dagster_pipes", *ENGINES},
     "storage": {"dagster", "dagster_pipes", *ENGINES},
     "automation": {"dagster", "dagster_pipes", "gcsfs", "numpy", "pyarrow", *ENGINES},
+    "landing": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
     "demo": {"dagster", "dagster_pipes", *ENGINES, "ctr_assets", "fsspec", "gcsfs"},
     "jobs": {"dagster"},
     "days.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
-    "landing_names.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
     "features.py": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
     "definitions.py": ENGINES,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from ctr_assets.automation.rules import DaysToRun, WaitFor, WatchRules
-from ctr_assets.automation.zone import Delivery, LandingZone
+from ctr_assets.landing.zone import Delivery, LandingZone
 
 
 def days_to_catch_up(

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ctr_assets.automation.rules import State, WaitFor, WatchRules
-from ctr_assets.automation.zone import Delivery, Folders
-from ctr_assets.landing_names import DAY_FOLDER
+from ctr_assets.landing.names import DAY_FOLDER
+from ctr_assets.landing.zone import Delivery, Folders
 
 _NAMED_IN_A_MESSAGE: Final = 5
 

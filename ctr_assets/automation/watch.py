@@ -8,7 +8,7 @@ from typing import Final
 from ctr_assets.automation.cursor import ARCHIVES, Cursor
 from ctr_assets.automation.rules import DaysToRun, State, WaitFor, WatchRules
 from ctr_assets.automation.seen import describe
-from ctr_assets.automation.zone import Delivery, Folders, LandingZone
+from ctr_assets.landing.zone import Delivery, Folders, LandingZone
 
 NO_FILE: Final = "empty"
 """Fingerprint of a day that nothing was delivered for and that a later day needs."""

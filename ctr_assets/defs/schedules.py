@@ -5,12 +5,12 @@ import time
 import dagster as dg
 
 from ctr_assets.automation.catch_up import days_to_catch_up
-from ctr_assets.automation.zone import LandingZone
 from ctr_assets.defs.asset_jobs import new_day
 from ctr_assets.defs.automation import SCHEDULE_STATUS, LandingWatch
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.runs import covers, run_request, unfinished_runs
 from ctr_assets.defs.vacuum import vacuum
+from ctr_assets.landing.zone import LandingZone
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 
 _NEEDED = (RAW_IMPRESSIONS, FEATURE_VOCABULARY, ENCODED_FEATURES)

@@ -10,7 +10,6 @@ from ctr_assets.automation.rules import DaysToRun
 from ctr_assets.automation.staleness import FEATURE_TABLES, stale_features
 from ctr_assets.automation.state import read_manifests
 from ctr_assets.automation.watch import look
-from ctr_assets.automation.zone import LandingZone
 from ctr_assets.defs.asset_jobs import features, models, new_day
 from ctr_assets.defs.automation import SENSOR_SECONDS, SENSOR_STATUS, LandingWatch, RetrainingPolicy
 from ctr_assets.defs.check_results import failed_check
@@ -18,6 +17,7 @@ from ctr_assets.defs.feature_tables import feature_vocabulary
 from ctr_assets.defs.partitions import daily, window_of
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.runs import covers, requested_before, run_request, unfinished_runs
+from ctr_assets.landing.zone import LandingZone
 from ctr_assets.storage import Store
 from ctr_assets.tables import WIDE_DEEP_MODEL
 

@@ -1,4 +1,4 @@
-"""The landing zone: which delivered files hold which days, and how their bytes are cut into tasks."""
+"""What is in the delivered files: their compression, their header, and how their text is cut into tasks."""
 
 import gzip
 import zipfile
@@ -7,29 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Final
 
-import fsspec
-
 from ctr_assets.features import RAW_COLUMNS
-from ctr_assets.landing_names import DAY_FOLDER, is_ignored, named_day
+from ctr_assets.landing.files import LandingError, LandingFile, open_file
 
 SPLIT_BYTES: Final = 48 << 20
 """Bytes of plain CSV a task parses at once, about 300,000 impressions: several tasks a core, little memory."""
 _HEADER_BYTES = 1 << 16
 _COMPRESSED = {".gz": "gzip", ".zip": "zip", ".csv": "plain"}
-
-
-class LandingError(ValueError):
-    """A delivered file, or the landing zone itself, cannot be read; the message names it and says what to do."""
-
-
-@dataclass(frozen=True)
-class LandingFile:
-    """A delivered file. ``day`` is set for a daily feed, None for an archive that may hold any day."""
-
-    path: str
-    size: int
-    day: str | None
-    compression: str
 
 
 @dataclass(frozen=True)
@@ -44,50 +28,24 @@ class ParseTask:
     end: int | None = None
 
 
-def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
-    """Files that may hold rows of ``days``: their daily feeds first, then every archive, each by path.
-
-    That order decides which of two rows with the same id is kept. What ``landing_names.is_ignored`` names is not looked
-    at. Raises :class:`LandingError` when the whole landing zone holds no file.
-    """
-    fs, root = fsspec.url_to_fs(landing_url)
-    found = fs.find(root, detail=True) if fs.exists(root) else {}
-    feeds: list[LandingFile] = []
-    archives: list[LandingFile] = []
-    others = 0
-    for path, info in sorted(found.items()):
-        name = path[len(root) :].strip("/")
-        if is_ignored(name):
-            continue
-        day = named_day(name)
-        if day is not None and day not in days:
-            others += 1
-            continue
-        file = LandingFile(fs.unstrip_protocol(path), info["size"], day, _compression(path))
-        (archives if day is None else feeds).append(file)
-    if not (feeds or archives or others):
-        raise LandingError(
-            f"The landing zone {landing_url} holds no file: put train.gz, a .csv or a .zip there, "
-            f"or a daily feed under {DAY_FOLDER}YYYY-MM-DD/"
-        )
-    return feeds + archives
-
-
-def _compression(path: str) -> str:
+def compression_of(file: LandingFile) -> str:
+    """gzip, zip or plain, by the name."""
     for suffix, compression in _COMPRESSED.items():
-        if path.endswith(suffix):
+        if file.path.endswith(suffix):
             return compression
-    raise LandingError(f"{path}: not a .csv, .csv.gz, .gz or .zip file; remove it from the landing zone or rename it")
+    raise LandingError(
+        f"{file.path}: not a .csv, .csv.gz, .gz or .zip file; remove it from the landing zone or rename it"
+    )
 
 
 def plan_tasks(files: list[LandingFile], split_bytes: int = SPLIT_BYTES) -> list[ParseTask]:
     """Read every file's header, check its columns and cut plain files into byte ranges. Raises LandingError."""
     tasks: list[ParseTask] = []
     for file in files:
-        members = _csv_members(file) if file.compression == "zip" else [None]
+        members = _csv_members(file) if compression_of(file) == "zip" else [None]
         for member in members:
             columns, data_start = _read_header(file, member)
-            if file.compression != "plain":
+            if compression_of(file) != "plain":
                 tasks.append(ParseTask(len(tasks), file, columns, member, data_start))
                 continue
             starts = range(data_start, max(file.size, data_start + 1), split_bytes)
@@ -99,7 +57,7 @@ def plan_tasks(files: list[LandingFile], split_bytes: int = SPLIT_BYTES) -> list
 
 def _csv_members(file: LandingFile) -> list[str]:
     try:
-        with fsspec.open(file.path, "rb") as raw, zipfile.ZipFile(raw) as archive:
+        with open_file(file) as raw, zipfile.ZipFile(raw) as archive:
             names = [name for name in sorted(archive.namelist()) if name.endswith(".csv")]
     except zipfile.BadZipFile as e:
         raise LandingError(f"{file.path}: not a readable zip archive ({e}); deliver it again") from e
@@ -134,11 +92,11 @@ def _read_header(file: LandingFile, member: str | None) -> tuple[tuple[str, ...]
 @contextmanager
 def open_text(file: LandingFile, member: str | None) -> Iterator[IO[bytes]]:
     """The decompressed bytes of a delivered file. A truncated gzip raises EOFError at its end."""
-    with fsspec.open(file.path, "rb") as raw:
-        if file.compression == "gzip":
+    with open_file(file) as raw:
+        if compression_of(file) == "gzip":
             with gzip.GzipFile(fileobj=raw) as stream:
                 yield stream  # type: ignore[misc]
-        elif file.compression == "zip":
+        elif compression_of(file) == "zip":
             with zipfile.ZipFile(raw) as archive, archive.open(str(member)) as stream:
                 yield stream
         else:

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from ctr_assets.etl.landing import LandingError, ParseTask, open_text, read_range
+from ctr_assets.etl.landing import ParseTask, open_text, read_range
 from ctr_assets.features import CATEGORICAL_COLUMNS, RAW_COLUMNS
+from ctr_assets.landing.files import LandingError
 from ctr_assets.tables import RAW_SCHEMA
 
 BLOCK_BYTES: Final = 64 << 20

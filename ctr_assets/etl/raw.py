@@ -9,9 +9,10 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.deduplicate import deduplicate
-from ctr_assets.etl.landing import LandingError, ParseTask, find_files, plan_tasks
+from ctr_assets.etl.landing import ParseTask, plan_tasks
 from ctr_assets.etl.parse import PARSED_SCHEMA, QUARANTINE_SCHEMA, RAW_PARQUET_OPTIONS, UNDATED, Quarantine, parse
 from ctr_assets.etl.tasks import attempt, run_tasks
+from ctr_assets.landing.files import LandingError, find_files
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, write_parquet
 from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
 
@@ -49,7 +50,7 @@ def ingest(
     """Read the landing zone once and commit every day of ``days``; a day without rows becomes an empty table.
 
     Returns the outcome of each day and the manifest of rows that belong to no day (None when no archive was read).
-    Raises :class:`~ctr_assets.etl.landing.LandingError` before anything is committed when a file is damaged, lacks a
+    Raises :class:`~ctr_assets.landing.files.LandingError` before anything is committed when a file is damaged, lacks a
     column, or more than ``max_quarantined_share`` of the rows read are rejected.
     """
     files = find_files(landing_url, days)

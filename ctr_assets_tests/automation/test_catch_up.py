@@ -6,7 +6,7 @@ import pytest
 
 from ctr_assets.automation.catch_up import days_to_catch_up
 from ctr_assets.automation.rules import WaitFor, WatchRules
-from ctr_assets.automation.zone import LandingZone
+from ctr_assets.landing.zone import LandingZone
 from ctr_assets_tests.automation.watching import DAYS, write
 
 NOW = 2_000_000_000.0

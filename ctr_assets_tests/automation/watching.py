@@ -6,7 +6,7 @@ from dataclasses import replace
 from ctr_assets.automation.cursor import parse_cursor
 from ctr_assets.automation.rules import WatchRules
 from ctr_assets.automation.watch import look
-from ctr_assets.automation.zone import LandingZone
+from ctr_assets.landing.zone import LandingZone
 
 DAYS = [f"2014-10-{day}" for day in range(21, 32)]
 SETTLE_SECONDS = 30.0

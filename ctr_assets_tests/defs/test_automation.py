@@ -13,7 +13,6 @@ import yaml
 from pydantic import ValidationError
 
 from ctr_assets.automation.rules import WaitFor
-from ctr_assets.automation.zone import LandingZoneError
 from ctr_assets.definitions import defs
 from ctr_assets.defs import asset_jobs, automation
 from ctr_assets.defs.automation import LandingWatch, RetrainingPolicy
@@ -22,6 +21,7 @@ from ctr_assets.defs.checks import BLOCKING_BEFORE_TRAINING
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schedules import daily_catch_up
 from ctr_assets.defs.sensors import landing_sensor, retraining_sensor, stale_features_sensor
+from ctr_assets.landing.zone import LandingZoneError
 from ctr_assets.storage import Store
 from ctr_assets_tests.automation.tables import DAYS, Tables
 from ctr_assets_tests.automation.watching import write

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctr_assets.etl.landing import LandingError, LandingFile, ParseTask, find_files, plan_tasks, read_range
+from ctr_assets.etl.landing import ParseTask, compression_of, plan_tasks, read_range
+from ctr_assets.landing.files import LandingError, LandingFile, find_files
 from ctr_assets_tests.deliveries import COLUMNS, deliver, impressions, to_csv
 
 DAY = "2014-10-21"
@@ -99,10 +100,10 @@ def test_gzip_is_one_task_and_plain_csv_is_cut(landing):
     deliver(landing, "a.csv", rows)
     deliver(landing, "b.csv.gz", rows)
     tasks = plan_tasks(find_files(str(landing), [DAY]), split_bytes=2000)
-    plain = [task for task in tasks if task.file.compression == "plain"]
+    plain = [task for task in tasks if compression_of(task.file) == "plain"]
     assert len(plain) > 5
     assert plain[0].start == len(to_csv(rows).split(b"\n")[0]) + 1
-    assert [task.end for task in tasks if task.file.compression == "gzip"] == [None]
+    assert [task.end for task in tasks if compression_of(task.file) == "gzip"] == [None]
     assert [task.rank for task in tasks] == list(range(len(tasks)))
 
 
@@ -116,7 +117,7 @@ def test_ranges_give_every_line_exactly_once(tmp_path_factory, lines, split_byte
     text = b"\n".join(lines) + (b"\n" if ends_with_newline else b"")
     path = tmp_path_factory.mktemp("ranges") / "x.csv"
     path.write_bytes(text)
-    file = LandingFile(str(path), len(text), None, "plain")
+    file = LandingFile(str(path), len(text), None)
     pieces = [
         read_range(ParseTask(0, file, (), None, start, min(start + split_bytes, len(text))))
         for start in range(0, len(text), split_bytes)

@@ -4,7 +4,7 @@ import fsspec
 import pytest
 
 from ctr_assets.automation.rules import WaitFor
-from ctr_assets.automation.zone import LandingZone, LandingZoneError
+from ctr_assets.landing.zone import LandingZone, LandingZoneError
 from ctr_assets_tests.automation.watching import DAYS, Watched
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from ctr_assets.landing_names import DAY_FOLDER, SUCCESS_MARKER, is_ignored
+from ctr_assets.landing.names import DAY_FOLDER, SUCCESS_MARKER, is_ignored
 from ctr_assets.storage import fingerprint
 
 _STORE_IDENTITIES: Final = ("generation", "etag", "ETag", "md5Hash")
