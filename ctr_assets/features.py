@@ -32,7 +32,12 @@ RAW_COLUMNS: Final[dict[str, str]] = {
     "device_conn_type": "Type of the device's connection",
     **{f"C{i}": "Anonymised category" for i in range(14, 22)},
 }
-CATEGORICAL_COLUMNS: Final = tuple(c for c in RAW_COLUMNS if c not in ("id", "click", "hour"))
+ID_COLUMN: Final = "id"
+LABEL_COLUMN: Final = "click"
+HOUR_COLUMN: Final = "hour"
+SUBMISSION_COLUMNS: Final = (ID_COLUMN, LABEL_COLUMN)
+"""All that a submission to the competition has: the prediction stands where the label does."""
+CATEGORICAL_COLUMNS: Final = tuple(c for c in RAW_COLUMNS if c not in (ID_COLUMN, LABEL_COLUMN, HOUR_COLUMN))
 HOUR_OF_DAY: Final = "hour_of_day"
 
 NO_SITE: Final = "85f751fd"

@@ -8,6 +8,8 @@ from ctr_assets.features import CATEGORICAL_COLUMNS, FEATURES, RAW_COLUMNS
 
 RAW_IMPRESSIONS: Final = "raw_impressions"
 QUARANTINE: Final = "quarantined_rows"
+LINE_ACCOUNT: Final = "line_account"
+"""Property of a raw manifest: what became of every line of the files that may hold the day (``etl.account``)."""
 IMPRESSION_PROFILE: Final = "impression_profile"
 FEATURE_VOCABULARY: Final = "feature_vocabulary"
 ENCODED_FEATURES: Final = "encoded_features"
@@ -30,6 +32,9 @@ RAW_SCHEMA: Final = pa.schema(
     ]
 )
 """Schema of ``raw_impressions``; every categorical column is a string, dictionary-encoded on disk."""
+
+QUARANTINE_SCHEMA: Final = pa.schema([("file", pa.string()), ("reason", pa.string()), ("row_text", pa.string())])
+"""Schema of ``quarantined_rows``: the file (and member), why, and the line as delivered, cut where it is long."""
 
 ENCODED_SCHEMA: Final = pa.schema(
     [

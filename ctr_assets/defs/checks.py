@@ -14,8 +14,9 @@ from pydantic import Field
 from ctr_assets.defs.feature_tables import encoded_features, feature_vocabulary
 from ctr_assets.defs.ingest import impression_profile, raw_impressions
 from ctr_assets.defs.models import evaluation_metrics, evaluation_report, wide_deep_model
-from ctr_assets.defs.partitions import daily
+from ctr_assets.defs.partitions import daily, first_and_last_day
 from ctr_assets.defs.places import Places
+from ctr_assets.markdown import markdown_table
 from ctr_assets.quality import distribution, ids, model, volume
 from ctr_assets.quality.finding import Finding
 from ctr_assets.storage import Store
@@ -30,6 +31,9 @@ class CheckThresholds(dg.ConfigurableResource):
     )
     max_quarantined_share: float = Field(
         default=0.005, ge=0, le=1, description="Rejected share of a day's rows, 0 to 1"
+    )
+    max_duplicate_share: float = Field(
+        default=0.01, ge=0, le=1, description="Share of a day's rows, 0 to 1, whose id came before"
     )
     min_click_rate: float = Field(default=0.005, ge=0, le=1, description="Clicks per labelled row, at least")
     max_click_rate: float = Field(default=0.6, ge=0, le=1, description="Clicks per labelled row, at most")
@@ -79,6 +83,16 @@ CHECKS: Final[dict[dg.AssetsDefinition, list[Check]]] = {
             lambda store, day, _: volume.schema_is(store, RAW_IMPRESSIONS, day, RAW_SCHEMA),
         ),
         Check(
+            "every_line_accounted_for",
+            "Every delivered line is in a table, or known to be a header, blank, a repeat or of another day",
+            lambda store, day, _: volume.every_line_accounted_for(store, day),
+        ),
+        Check(
+            "duplicate_rate",
+            "Few rows repeat an id",
+            lambda store, day, limits: volume.duplicate_rate(store, day, limits.max_duplicate_share),
+        ),
+        Check(
             "row_volume",
             "About as many impressions as in the week before",
             lambda store, day, limits: volume.row_volume(store, day, limits.max_row_ratio),
@@ -89,6 +103,11 @@ CHECKS: Final[dict[dg.AssetsDefinition, list[Check]]] = {
             lambda store, day, limits: volume.quarantine_rate(store, day, limits.max_quarantined_share),
         ),
         _notice("has_rows", "The day was delivered at all", lambda store, day, _: volume.has_rows(store, day)),
+        _notice(
+            "days_of_the_graph",
+            "No row is of a day that no run takes",
+            lambda store, day, _: volume.days_of_the_graph(store, day, *first_and_last_day()),
+        ),
     ],
     impression_profile: [
         _notice(
@@ -189,11 +208,19 @@ def _checks_of(asset: dg.AssetsDefinition, checks: list[Check]) -> dg.AssetCheck
                     blocking=check.blocking,
                     partition=day,
                     description=finding.message,
-                    metadata={name: dg.MetadataValue.float(float(value)) for name, value in finding.figures.items()},
+                    metadata=_metadata(finding),
                 )
             yield dg.Output(None, output_name=spec.get_python_identifier())
 
     return look
+
+
+def _metadata(finding: Finding) -> dict[str, dg.MetadataValue]:
+    figures: dict[str, dg.MetadataValue] = {n: dg.MetadataValue.float(float(v)) for n, v in finding.figures.items()}
+    if finding.table:
+        columns, *rows = finding.table
+        figures["table"] = dg.MetadataValue.md(markdown_table(columns, rows))
+    return figures
 
 
 asset_checks: Final = [_checks_of(asset, checks) for asset, checks in CHECKS.items()]

@@ -5,7 +5,7 @@ from pydantic import Field
 
 from ctr_assets.defs.jobs import launch_days
 from ctr_assets.defs.launchpad import JobConfig
-from ctr_assets.defs.partitions import daily
+from ctr_assets.defs.partitions import daily, first_and_last_day
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schema import OWNERS, SPARK_KINDS, column_schema
 from ctr_assets.features import RAW_COLUMNS
@@ -39,9 +39,11 @@ def raw_impressions(
 ) -> dg.MaterializeResult:
     """Every valid impression of the day, once per id, parsed from the landing zone.
 
-    Rejected rows are in the table `quarantined_rows` with file, reason and text; the metadata counts them.
+    An impression is one line. Rejected lines are in the table `quarantined_rows` with file, reason and text. The line
+    account in the metadata says what became of every line of each file.
     A range of days reads each delivered file once.
     """
+    first_day, last_day = first_and_last_day()
     return launch_days(
         context,
         spark_launcher,
@@ -49,6 +51,8 @@ def raw_impressions(
         config,
         landing_url=places.landing_url,
         max_quarantined_share=config.max_quarantined_share,
+        first_day=first_day,
+        last_day=last_day,
     )
 
 

@@ -37,6 +37,12 @@ trailing_window_and_next_day: Final = dg.TimeWindowPartitionMapping(
 )
 
 
+def first_and_last_day() -> tuple[str, str]:
+    """The days that the graph begins and, so far, ends with."""
+    keys = daily.get_partition_keys()
+    return keys[0], keys[-1]
+
+
 def day_before(day: str) -> str | None:
     """The partition before ``day``, None for the first."""
     return None if day <= FIRST_DAY else shift(day, -1)

@@ -11,31 +11,32 @@ from ctr_assets.split import stable_hash
 from ctr_assets.storage import DataFile, ParquetPart, TableVersion
 
 
-def deduplicate(version: TableVersion, files: list[DataFile]) -> tuple[list[DataFile], int]:
-    """Files of a day without repeated ids, and the number of rows left out; only files that lose rows are rewritten."""
+def deduplicate(version: TableVersion, files: list[DataFile]) -> tuple[list[DataFile], list[int]]:
+    """Files of a day without repeated ids, and the rows that each of the given files lost; only those are rewritten."""
     if not files:
-        return files, 0
+        return files, []
     ids = [_ids(version, file) for file in files]
     hashes = np.concatenate([stable_hash(chunk) for chunk in ids])
     ordered = np.sort(hashes)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(repeated):
-        return files, 0
+        return files, [0] * len(files)
     suspects = np.flatnonzero(np.isin(hashes, repeated))
     suspect_ids = pa.chunked_array(ids).take(pa.array(suspects))
     first = pa.table({"id": suspect_ids, "row": suspects}).group_by("id").aggregate([("row", "min")])["row_min"]
     dropped = np.setdiff1d(suspects, first.to_numpy())
     kept = np.ones(len(hashes), dtype=bool)
     kept[dropped] = False
-    result, start = [], 0
+    result, lost, start = [], [], 0
     for file in files:
         mask = kept[start : start + file.rows]
         start += file.rows
+        lost.append(int(np.count_nonzero(~mask)))
         if mask.all():
             result.append(file)
         elif mask.any():
             result.append(_rewrite(version, file, mask))
-    return result, len(dropped)
+    return result, lost
 
 
 def _ids(version: TableVersion, file: DataFile) -> pa.Array:

@@ -1,31 +1,20 @@
-"""Parsing delivered CSV into valid impressions and quarantined rows: Arrow batches in, Arrow batches out.
+"""Parsing a task's lines into impressions of each day and rejected lines, and counting what became of each line."""
 
-All columns are parsed straight into dictionaries, so every rule is checked on the few distinct values of a batch.
-"""
-
-import io
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pacsv
 
-from ctr_assets.etl.landing import ParseTask, open_text, read_range
-from ctr_assets.features import CATEGORICAL_COLUMNS, RAW_COLUMNS
-from ctr_assets.landing.files import LandingError
-from ctr_assets.tables import RAW_SCHEMA
+from ctr_assets.etl.csv_block import DICTIONARY, CsvBlock, CsvFormat, parse_block
+from ctr_assets.etl.lines import LineBreaks, read_blocks
+from ctr_assets.etl.plan import ParseTask
+from ctr_assets.etl.validate import UNDATED, RoundedValueError, Verdict, labels, validate
+from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_COLUMN, ID_COLUMN, LABEL_COLUMN, RAW_COLUMNS
+from ctr_assets.tables import QUARANTINE_SCHEMA, RAW_SCHEMA
 
-BLOCK_BYTES: Final = 64 << 20
-"""Most bytes of CSV in one Arrow batch, about 400,000 impressions: one Parquet row group. More than a plain file is
-split at, so that a task has one dictionary a column and its readers have none to unify."""
-
-DICTIONARY: Final = pa.dictionary(pa.int32(), pa.string())
 PARSED_SCHEMA: Final = pa.schema(
     [
         RAW_SCHEMA.field(n).with_type(DICTIONARY) if n in CATEGORICAL_COLUMNS else RAW_SCHEMA.field(n)
@@ -34,161 +23,129 @@ PARSED_SCHEMA: Final = pa.schema(
 )
 """``RAW_SCHEMA`` with its categorical columns as dictionaries: the same Parquet, written without decoding."""
 
-DICTIONARY_COLUMNS: Final = [*CATEGORICAL_COLUMNS, "hour", "click"]
-"""Columns that Parquet stores as dictionaries: all but ``id``, which hardly repeats."""
-
-RAW_PARQUET_OPTIONS: Final = {"use_dictionary": DICTIONARY_COLUMNS, "write_statistics": ["hour"]}
+RAW_PARQUET_OPTIONS: Final = {
+    "use_dictionary": [*CATEGORICAL_COLUMNS, HOUR_COLUMN, LABEL_COLUMN],  # all but the id, which hardly repeats
+    "write_statistics": [HOUR_COLUMN],
+}
 """How raw files are written. Smallest and largest of anonymous values serve nobody, and cost a third of the writing."""
 
-QUARANTINE_SCHEMA: Final = pa.schema([("file", pa.string()), ("reason", pa.string()), ("row_text", pa.string())])
-UNDATED: Final = "undated"
-"""Quarantine partition of rows in an archive whose day cannot be told."""
-_LABELS = {"0": 0, "1": 1}
+QUARANTINED_TEXT_BYTES: Final = 1024
+"""What is kept of a rejected line: more than any line of the published data, and a bound for what a bad file costs."""
+
+
+class BadRowError(ValueError):
+    """A row shows that the whole file is unusable. ``line`` is its position among the task's lines, from 0."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 @dataclass
-class ParsedBatch:
-    """Valid rows of one day, ``PARSED_SCHEMA``."""
+class TaskCounts:
+    """What was counted in a task: line feeds of its bytes on the one side, what became of its lines on the other."""
+
+    breaks: LineBreaks = field(default_factory=LineBreaks)
+    blank: int = 0
+    kept: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    other_days: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def lines(self) -> int:
+        """Lines that something became of."""
+        return self.blank + self.kept.total() + self.quarantined.total() + self.other_days.total()
+
+    def add(self, other: "TaskCounts") -> None:
+        """Count another task's lines here too."""
+        self.breaks.count += other.breaks.count
+        self.breaks.ends_open |= other.breaks.ends_open
+        self.blank += other.blank
+        for mine, theirs in (
+            (self.kept, other.kept),
+            (self.quarantined, other.quarantined),
+            (self.other_days, other.other_days),
+        ):
+            mine.update(theirs)
+
+
+@dataclass(frozen=True)
+class ParsedRows:
+    """Rows of one day: impressions (``PARSED_SCHEMA``) or rejected lines (``QUARANTINE_SCHEMA``)."""
 
     day: str
     rows: pa.Table
+    is_rejected: bool = False
 
 
-@dataclass
-class Quarantine:
-    """Rejected rows by day (``undated`` where the day cannot be told), in file order."""
+def parse(task: ParseTask, days: frozenset[str], counts: TaskCounts) -> Iterator[ParsedRows]:
+    """Yield the impressions of ``days`` in a task's bytes, and its rejected lines, block by block.
 
-    by_day: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
-
-    def add(self, day: str, file: str, reason: str, row_text: str) -> None:
-        self.by_day.setdefault(day, []).append((file, reason, row_text))
-
-
-def parse(task: ParseTask, days: frozenset[str], quarantine: Quarantine) -> Iterator[ParsedBatch]:
-    """Yield the valid rows of ``days`` in a task's bytes; rejected rows go to ``quarantine``.
-
-    Raises :class:`LandingError`, which names the file, when it is damaged or is no CSV.
+    Rejected lines are of the folder's day in a daily feed, else of the day of their hour, else ``undated``. Raises
+    LandingError when the file is damaged, and :class:`BadRowError` when a row shows that it was spoilt.
     """
-    path = task.file.path
-    fallback_day = task.file.day or UNDATED
-
-    def reject(row: Any) -> str:
-        reason = f"{row.actual_columns} columns, expected {row.expected_columns}"
-        quarantine.add(fallback_day, path, reason, row.text)
-        return "skip"
-
-    try:
-        if task.end is not None:
-            yield from _parse_stream(io.BytesIO(read_range(task)), task, days, quarantine, reject)
-        else:
-            with open_text(task.file, task.member) as stream:
-                stream.read(task.start)
-                yield from _parse_stream(stream, task, days, quarantine, reject)
-    except (EOFError, zlib.error, zipfile.BadZipFile, OSError) as e:
-        raise LandingError(f"{path}: damaged or truncated ({e}); deliver it again") from e
-    except pa.ArrowInvalid as e:
-        raise LandingError(f"{path}: cannot be parsed as UTF-8 CSV ({e}); deliver it again") from e
+    csv_format = CsvFormat(task.header.columns)
+    lines_before = 0
+    for text in read_blocks(task, counts.breaks):
+        block = parse_block(text, csv_format)
+        try:
+            verdict = validate(block.rows, task.text.file.day)
+        except RoundedValueError as e:
+            raise BadRowError(str(e), lines_before + int(block.line_of_row[e.row])) from e
+        lines_before += block.lines
+        counts.blank += block.blank
+        yield from _kept(block.rows, verdict, days, counts)
+        yield from _rejected(task, block, verdict, days, counts)
 
 
-def _parse_stream(
-    stream: Any, task: ParseTask, days: frozenset[str], quarantine: Quarantine, reject: Any
-) -> Iterator[ParsedBatch]:
-    wanted = [name for name in task.columns if name in RAW_COLUMNS]
-    types = {name: pa.string() if name == "id" else DICTIONARY for name in wanted}
-    try:
-        reader = pacsv.open_csv(
-            stream,
-            read_options=pacsv.ReadOptions(column_names=list(task.columns), block_size=BLOCK_BYTES, use_threads=False),
-            parse_options=pacsv.ParseOptions(invalid_row_handler=reject),
-            convert_options=pacsv.ConvertOptions(include_columns=wanted, column_types=types, strings_can_be_null=False),
-        )
-    except pa.ArrowInvalid as e:
-        if "Empty CSV file" in str(e):
-            return
-        raise
-    for batch in reader:
-        yield from _validate(pa.table(batch), task, days, quarantine)
+def _kept(rows: pa.Table, verdict: Verdict, days: frozenset[str], counts: TaskCounts) -> Iterator[ParsedRows]:
+    is_valid = verdict.reason_codes == 0
+    for code, day in enumerate(verdict.days):
+        mask = verdict.of_day(code) & is_valid
+        found = int(np.count_nonzero(mask))
+        if day not in days:
+            counts.other_days.update({day: found} if found else {})
+        elif found:
+            counts.kept[day] += found
+            all_rows = found == len(mask)
+            yield ParsedRows(day, _impressions(rows, verdict.hours, None if all_rows else pa.array(mask)))
 
 
-def _validate(table: pa.Table, task: ParseTask, days: frozenset[str], quarantine: Quarantine) -> Iterator[ParsedBatch]:
-    table = table.combine_chunks()
-    hours, day_of_hour, hour_codes = _parse_hours(table["hour"].chunk(0))
-    reasons = _reasons(table, hours, day_of_hour, hour_codes, task.file.day)
-    for row in np.flatnonzero(reasons != ""):
-        day = task.file.day or day_of_hour[hour_codes[row]] or UNDATED
+def _impressions(rows: pa.Table, hours: pa.Array, mask: pa.Array | None) -> pa.Table:
+    columns = {
+        ID_COLUMN: rows[ID_COLUMN],
+        LABEL_COLUMN: labels(rows),
+        HOUR_COLUMN: hours,
+        **{name: rows[name] for name in CATEGORICAL_COLUMNS},
+    }
+    table = pa.table([columns[name] for name in RAW_COLUMNS], schema=PARSED_SCHEMA)
+    return table if mask is None else table.filter(mask).combine_chunks()
+
+
+def _rejected(
+    task: ParseTask, block: CsvBlock, verdict: Verdict, days: frozenset[str], counts: TaskCounts
+) -> Iterator[ParsedRows]:
+    """The block's rejected lines in their order, by day; those of other days are only counted."""
+    fallback = task.text.file.day or UNDATED
+    found = {line: (fallback, reason) for line, reason in block.rejected.items()}
+    for row in np.flatnonzero(verdict.reason_codes).tolist():
+        day, reason = verdict.days[verdict.day_codes[row]], verdict.reasons[verdict.reason_codes[row]]
+        found[int(block.line_of_row[row])] = day, reason
+    lines = sorted(found)
+    by_day: dict[str, list[tuple[str, str, str]]] = {}
+    for line, text in zip(lines, block.line_texts(lines), strict=True):
+        day, reason = found[line]
+        by_day.setdefault(day, []).append((task.text.name, reason, readable(text)))
+    for day, rejected in by_day.items():
         if day in days or day == UNDATED:
-            text = ",".join(str(table[name][row].as_py()) for name in table.column_names)
-            quarantine.add(day, task.file.path, str(reasons[row]), text)
-    valid = reasons == ""
-    for day in sorted(days.intersection(d for d in day_of_hour if d)):
-        of_day = np.array([d == day for d in day_of_hour])[hour_codes] & valid
-        if not of_day.any():
-            continue
-        rows = table if of_day.all() else table.filter(pa.array(of_day))
-        codes = hour_codes[of_day]
-        columns = {
-            "id": rows["id"],
-            "click": _labels(rows) if "click" in rows.column_names else pa.nulls(rows.num_rows, pa.int8()),
-            "hour": pa.array(hours[codes], RAW_SCHEMA.field("hour").type),
-            **{name: rows[name] for name in CATEGORICAL_COLUMNS},
-        }
-        yield ParsedBatch(day, pa.table([columns[name] for name in RAW_COLUMNS], schema=PARSED_SCHEMA))
+            counts.quarantined[day] += len(rejected)
+            columns = [pa.array(column, pa.string()) for column in zip(*rejected, strict=True)]
+            yield ParsedRows(day, pa.table(columns, schema=QUARANTINE_SCHEMA), is_rejected=True)
+        else:
+            counts.other_days[day] += len(rejected)
 
 
-def _parse_hours(hour: pa.DictionaryArray) -> tuple[np.ndarray, list[str | None], np.ndarray]:
-    """Distinct hours as datetime64[ms] (NaT when unparsable), their days (None likewise), and a code per row."""
-    hours, days = [], []
-    for text in hour.dictionary.to_pylist():
-        parsed = parse_hour(text)
-        hours.append(np.datetime64(parsed.replace(tzinfo=None), "ms") if parsed else np.datetime64("NaT", "ms"))
-        days.append(f"{parsed:%Y-%m-%d}" if parsed else None)
-    return np.array(hours, dtype="datetime64[ms]"), days, hour.indices.to_numpy()
-
-
-def parse_hour(text: str) -> datetime | None:
-    """The hour that YYMMDDHH names, UTC; None when it names none."""
-    if len(text) != 8 or not text.isascii() or not text.isdigit():
-        return None
-    try:
-        return datetime.strptime(text, "%y%m%d%H").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def _reasons(
-    table: pa.Table, hours: np.ndarray, day_of_hour: list[str | None], hour_codes: np.ndarray, folder_day: str | None
-) -> np.ndarray:
-    """Why each row is rejected, '' for a valid one. The first rule that fails gives the reason."""
-    reasons = np.full(table.num_rows, "", dtype=object)
-    for name in ("id", *CATEGORICAL_COLUMNS):
-        empty = _rows_equal(table[name], "")
-        if empty is not None:
-            reasons[empty & (reasons == "")] = f"{name} is empty"
-    if "click" in table.column_names:
-        clicks = table["click"].chunk(0)
-        for value in set(clicks.dictionary.to_pylist()) - set(_LABELS):
-            rows = _rows_equal(table["click"], value)
-            if rows is not None:
-                reasons[rows & (reasons == "")] = f"click is {value!r}, expected 0 or 1"
-    unparsable = np.isnat(hours)[hour_codes]
-    reasons[unparsable & (reasons == "")] = "hour is not YYMMDDHH"
-    if folder_day is not None:
-        elsewhere = np.array([day is not None and day != folder_day for day in day_of_hour])[hour_codes]
-        reasons[elsewhere & (reasons == "")] = f"hour is not of {folder_day}, the folder's day"
-    return reasons
-
-
-def _rows_equal(column: pa.ChunkedArray, value: str) -> np.ndarray | None:
-    """Boolean mask of the rows that hold ``value``; None, at the cost of a dictionary look-up, when none does."""
-    array = column.chunk(0)
-    if isinstance(array, pa.DictionaryArray):
-        code = pc.index(array.dictionary, pa.scalar(value, pa.string())).as_py()
-        return None if code < 0 else np.asarray(array.indices) == code
-    mask = np.asarray(pc.equal(array, value))
-    return mask if mask.any() else None
-
-
-def _labels(rows: pa.Table) -> pa.Array:
-    clicks = rows["click"].combine_chunks()
-    lookup = np.array([_LABELS.get(text, -1) for text in clicks.dictionary.to_pylist()], dtype=np.int8)
-    return pa.array(lookup[np.asarray(clicks.indices)], pa.int8())
+def readable(line: bytes) -> str:
+    r"""A rejected line as text: bytes that are not UTF-8 as ``\xe9``, and cut where it is long, with its length."""
+    cut = line[:QUARANTINED_TEXT_BYTES].decode("utf-8", "backslashreplace")
+    return cut if len(line) <= QUARANTINED_TEXT_BYTES else f"{cut}… ({len(line):,} bytes)"

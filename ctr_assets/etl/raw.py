@@ -1,41 +1,57 @@
-"""Landing files → ``raw_impressions`` and ``quarantined_rows``: parse once, write per day, drop repeats, commit."""
+"""``raw_impressions`` and ``quarantined_rows``: parse once, write per day, drop repeats, account for all, commit."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
-import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from ctr_assets.etl.account import account_for
+from ctr_assets.etl.day_files import DayFiles
 from ctr_assets.etl.deduplicate import deduplicate
-from ctr_assets.etl.landing import ParseTask, plan_tasks
-from ctr_assets.etl.parse import PARSED_SCHEMA, QUARANTINE_SCHEMA, RAW_PARQUET_OPTIONS, UNDATED, Quarantine, parse
+from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
+from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
+from ctr_assets.etl.validate import UNDATED
+from ctr_assets.landing.account import LineAccount, check_closed
 from ctr_assets.landing.files import LandingError, find_files
-from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion, write_parquet
-from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
-
-MAX_PART_ROWS: Final = 1_000_000
-"""Rows of one file: an encoding task holds a whole file, 112 MB of ids at 28 features."""
+from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
+from ctr_assets.tables import LINE_ACCOUNT, QUARANTINE, QUARANTINE_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
 
 
 @dataclass
 class _TaskOutcome:
-    """What one successful attempt wrote: its files by day and table, in order; or the error that ends the job."""
+    """What one successful attempt wrote: its files by day and table, in order; or the error that ends the job.
 
-    raw: dict[str, list[DataFile]] = field(default_factory=lambda: defaultdict(list))
-    quarantined: dict[str, list[DataFile]] = field(default_factory=lambda: defaultdict(list))
+    ``bad_line`` is the position among the task's lines of the one that the error is about.
+    """
+
+    counts: TaskCounts = field(default_factory=TaskCounts)
+    raw: dict[str, list[DataFile]] = field(default_factory=dict)
+    quarantined: dict[str, list[DataFile]] = field(default_factory=dict)
     error: str | None = None
+    bad_line: int | None = None
 
 
 @dataclass(frozen=True)
 class DayOutcome:
-    """A committed day. ``duplicates``: rows left out because their id came before; ``clicks`` of labelled rows."""
+    """A committed day, and what became of the lines of each file that may hold its rows."""
 
     raw: Manifest
     quarantined: Manifest
-    duplicates: int
+    accounts: list[LineAccount]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """The committed days; ``undated``: rows of archives that belong to no day (None when none was read).
+
+    ``left_out`` says of delivered files and members that hold no impressions why they were not read.
+    """
+
+    days: dict[str, DayOutcome]
+    undated: Manifest | None
+    left_out: dict[str, str]
 
 
 def ingest(
@@ -46,77 +62,84 @@ def ingest(
     *,
     max_quarantined_share: float,
     created_by: Mapping[str, str],
-) -> tuple[dict[str, DayOutcome], Manifest | None]:
+) -> Ingested:
     """Read the landing zone once and commit every day of ``days``; a day without rows becomes an empty table.
 
-    Returns the outcome of each day and the manifest of rows that belong to no day (None when no archive was read).
     Raises :class:`~ctr_assets.landing.files.LandingError` before anything is committed when a file is damaged, lacks a
-    column, or more than ``max_quarantined_share`` of the rows read are rejected.
+    column, was spoilt, changed meanwhile, when a line is not accounted for, or when more than ``max_quarantined_share``
+    of the rows read are rejected.
     """
-    files = find_files(landing_url, days)
-    tasks = plan_tasks(files)
+    plan = plan_tasks(find_files(landing_url, days))
     raw = {day: store.begin(RAW_IMPRESSIONS, day) for day in days}
     quarantine = {day: store.begin(QUARANTINE, day) for day in (*days, UNDATED)}
-    outcomes = run_tasks(spark, tasks, lambda task: _parse_task(task, raw, quarantine))
-    errors = [outcome.error for outcome in outcomes if outcome.error]
-    if errors:
-        raise LandingError(errors[0])
-    parts = {day: [f for o in outcomes for f in o.raw.get(day, [])] for day in days}
+    outcomes = run_tasks(spark, plan.tasks, lambda task: _parse_task(task, raw, quarantine))
+    _raise_first(plan.tasks, outcomes)
+    _check_share(outcomes, max_quarantined_share, landing_url)
+    parts = {
+        day: [(task.source, f) for task, o in zip(plan.tasks, outcomes, strict=True) for f in o.raw.get(day, [])]
+        for day in days
+    }
     rejected = {day: [f for o in outcomes for f in o.quarantined.get(day, [])] for day in quarantine}
-    _check_share(parts, rejected, max_quarantined_share, landing_url)
-    unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], parts[day]))))
+    unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [file for _, file in parts[day]]))))
+    counts = [(task.source, outcome.counts) for task, outcome in zip(plan.tasks, outcomes, strict=True)]
+    lost = {day: [(source, n) for (source, _), n in zip(parts[day], unique[day][1], strict=True)] for day in days}
+    accounts = account_for(plan.sources, counts, lost)
+    check_closed(accounts)
     committed = {}
     for day in days:
+        of_day = [
+            account for account, (text, _) in zip(accounts, plan.sources, strict=True) if text.file.day in (None, day)
+        ]
         quarantined = quarantine[day].commit(rejected[day], columns_of(QUARANTINE_SCHEMA), created_by=created_by)
-        manifest = raw[day].commit(unique[day][0], columns_of(RAW_SCHEMA), created_by=created_by)
-        committed[day] = DayOutcome(manifest, quarantined, unique[day][1])
+        manifest = raw[day].commit(
+            unique[day][0],
+            columns_of(RAW_SCHEMA),
+            properties={LINE_ACCOUNT: [account.model_dump() for account in of_day]},
+            created_by=created_by,
+        )
+        committed[day] = DayOutcome(manifest, quarantined, of_day)
     undated = None
-    if any(file.day is None for file in files):
+    if any(text.file.day is None for text, _ in plan.sources):
         undated = quarantine[UNDATED].commit(rejected[UNDATED], columns_of(QUARANTINE_SCHEMA), created_by=created_by)
-    return committed, undated
+    return Ingested(committed, undated, plan.left_out)
 
 
 def _parse_task(
     task: ParseTask, raw: Mapping[str, TableVersion], quarantine: Mapping[str, TableVersion]
 ) -> _TaskOutcome:
     outcome = _TaskOutcome()
-    rejected = Quarantine()
-    open_parts: dict[str, ParquetPart] = {}
     suffix = f"{task.rank:05d}-{attempt()}"
+    impressions = DayFiles(raw, suffix, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS)
+    rejected = DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
     try:
-        for batch in parse(task, frozenset(raw), rejected):
-            part = open_parts.get(batch.day)
-            if part is not None and part.rows + batch.rows.num_rows > MAX_PART_ROWS:
-                outcome.raw[batch.day].append(open_parts.pop(batch.day).close())
-                part = None
-            if part is None:
-                version, name = raw[batch.day], f"part-{suffix}-{len(outcome.raw[batch.day]):03d}.parquet"
-                part = open_parts[batch.day] = ParquetPart(
-                    version.store, version.folder, name, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS
-                )
-            part.write(batch.rows)
-        for day, part in open_parts.items():
-            outcome.raw[day].append(part.close())
+        for found in parse(task, frozenset(raw), outcome.counts):
+            (rejected if found.is_rejected else impressions).write(found.day, found.rows)
+        outcome.raw, outcome.quarantined = impressions.close(), rejected.close()
     except LandingError as e:
         outcome.error = str(e)
-        return outcome
-    for day, rows in rejected.by_day.items():
-        if day in quarantine:
-            version = quarantine[day]
-            table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], schema=QUARANTINE_SCHEMA)
-            outcome.quarantined[day].append(
-                write_parquet(version.store, version.folder, f"part-{suffix}.parquet", table)
-            )
+    except BadRowError as e:
+        outcome.error, outcome.bad_line = str(e), e.line
     return outcome
 
 
-def _check_share(
-    parts: Mapping[str, Iterable[DataFile]], rejected: Mapping[str, Iterable[DataFile]], limit: float, landing_url: str
-) -> None:
-    good = sum(file.rows for files in parts.values() for file in files)
-    bad = sum(file.rows for files in rejected.values() for file in files)
+def _raise_first(tasks: list[ParseTask], outcomes: list[_TaskOutcome]) -> None:
+    """Raise the first task's error; a bad row's with its line in the file, from 1."""
+    lines_before: Counter[int] = Counter()
+    for task, outcome in zip(tasks, outcomes, strict=True):
+        if outcome.bad_line is not None:
+            line = task.header.blank + 1 + lines_before[task.source] + outcome.bad_line + 1
+            raise LandingError(f"{task.text.name}: line {line:,}: {outcome.error}")
+        if outcome.error is not None:
+            raise LandingError(outcome.error)
+        lines_before[task.source] += outcome.counts.lines
+
+
+def _check_share(outcomes: list[_TaskOutcome], limit: float, landing_url: str) -> None:
+    good = sum(outcome.counts.kept.total() for outcome in outcomes)
+    rejected = sum((outcome.counts.quarantined for outcome in outcomes), Counter())
+    bad = rejected.total()
     if bad > limit * (good + bad):
-        where = ", ".join(f"{day}: {sum(f.rows for f in files)}" for day, files in rejected.items() if list(files))
+        where = ", ".join(f"{day}: {count}" for day, count in rejected.items())
         raise LandingError(
             f"{bad} of {good + bad} rows under {landing_url} were rejected ({where}), more than the "
             f"max_quarantined_share of {limit:.2%}; nothing was committed. Mend the files, or raise the share"

@@ -49,7 +49,10 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "quarantined_rows": "rejected rows of the day",
         "undated_quarantined_rows": "rejected rows of the archives whose day cannot be told",
         "duplicate_rows": "rows left out because their id came before",
+        "outside_rows": "rows of its files that are of days outside the graph, and therefore left out",
         "quarantine_path": "where the rejected rows are",
+        "line_account": "what became of every line of each file that may hold the day",
+        "left_out": "delivered files and members that hold no impressions, and why they were not read",
     },
     "impression_profile": {
         **_TABLE,

@@ -2,10 +2,12 @@
 
 import base64
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from dagster_pipes import PipesContext
+
+from ctr_assets.markdown import markdown_table
 
 logger = logging.getLogger("ctr_assets")
 
@@ -61,6 +63,11 @@ class SilentReport:
 def markdown(text: str) -> dict[str, Any]:
     """A metadata value that the UI renders as Markdown."""
     return {"type": "md", "raw_value": text}
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """A table of plain text as a metadata value that the UI shows in place."""
+    return markdown(markdown_table(columns, rows))
 
 
 def picture(png: bytes, title: str) -> dict[str, Any]:

@@ -59,3 +59,9 @@ def open_file(file: LandingFile) -> Iterator[IO[bytes]]:
     """The stored bytes of a delivered file, seekable."""
     with fsspec.open(file.path, "rb") as stream:
         yield stream
+
+
+def has_marker(file: LandingFile, name: str) -> bool:
+    """Whether an object of that name lies in the folder of a delivered file."""
+    fs, path = fsspec.url_to_fs(file.path)
+    return bool(fs.exists(f"{path.rsplit('/', 1)[0]}/{name}"))

@@ -9,6 +9,9 @@ DAY_FOLDER: Final = "day="
 SUCCESS_MARKER: Final = "_SUCCESS"
 """Object that a producer (Spark, Hadoop) writes last, to say that a folder is complete."""
 
+UNLABELLED_MARKER: Final = "_UNLABELLED"
+"""Object beside files that lack the label column, to say that they are meant to, whatever columns they have besides."""
+
 
 def is_ignored(path: str) -> bool:
     """Whether a path relative to the landing zone is not looked at: hidden files, markers, unfinished uploads.

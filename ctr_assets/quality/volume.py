@@ -1,13 +1,14 @@
-"""How much was delivered: schema, rows, rejected rows."""
+"""How much was delivered: schema, rows, rejected and repeated rows, and that no line is missing."""
 
 from statistics import median
 
 import pyarrow as pa
 
+from ctr_assets.landing.account import ACCOUNT_COLUMNS, LineAccount, account_rows, rows_outside
 from ctr_assets.quality.finding import Finding
 from ctr_assets.quality.trailing import TRAILING_DAYS, trailing_week
-from ctr_assets.storage import Store
-from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, columns_of
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.tables import LINE_ACCOUNT, QUARANTINE, RAW_IMPRESSIONS, columns_of
 
 
 def schema_is(store: Store, table: str, day: str, schema: pa.Schema) -> Finding:
@@ -60,3 +61,58 @@ def quarantine_rate(store: Store, day: str, max_share: float) -> Finding:
     share = rejected / max(1, rejected + store.manifest(RAW_IMPRESSIONS, day).rows)
     message = f"{rejected:,} rows rejected, {share:.3%} of the day; expected at most {max_share:.3%}"
     return Finding(share <= max_share, message, {"rejected_rows": rejected, "rejected_share": share})
+
+
+def every_line_accounted_for(store: Store, day: str) -> Finding:
+    """Every line of each file that may hold the day is the header, blank, or a row of which is known what became.
+
+    The rows that the accounts say were kept and rejected are those of the committed tables.
+    """
+    raw, rejected = store.manifest(RAW_IMPRESSIONS, day), store.find(QUARANTINE, day)
+    if LINE_ACCOUNT not in raw.properties:
+        return Finding(
+            False, f"it was written before lines were accounted for: materialize {RAW_IMPRESSIONS} for {day}"
+        )
+    accounts = _accounts(raw)
+    figures = {
+        "lines": sum(account.lines for account in accounts),
+        "accounted_for": sum(account.accounted_for for account in accounts),
+    }
+    wrong = [str(account) for account in accounts if not account.closes]
+    for what, said, found in (
+        ("kept", sum(account.kept.get(day, 0) for account in accounts), raw.rows),
+        ("rejected", sum(account.quarantined.get(day, 0) for account in accounts), rejected.rows if rejected else 0),
+    ):
+        if said != found:
+            wrong.append(f"{said:,} rows of {day} were {what}, but its table has {found:,}")
+    message = f"{figures['lines']:,} lines in {len(accounts)} files, {figures['accounted_for']:,} accounted for"
+    table = [ACCOUNT_COLUMNS, *account_rows(accounts)]
+    return Finding(not wrong, "; ".join([message, *wrong, "expected every one"]), figures, table)
+
+
+def duplicate_rate(store: Store, day: str, max_share: float) -> Finding:
+    """Share of the day's delivered rows that were left out because a row with their id came before."""
+    raw = store.manifest(RAW_IMPRESSIONS, day)
+    by_file = {account.source: account.duplicates.get(day, 0) for account in _accounts(raw)}
+    repeated = sum(by_file.values())
+    share = repeated / max(1, repeated + raw.rows)
+    message = (
+        f"{repeated:,} rows repeat an id that came before, {share:.3%} of the day; expected at most {max_share:.3%}"
+    )
+    if share > max_share:
+        most = max(by_file, key=by_file.__getitem__)
+        message += f". Most are in {most} ({by_file[most]:,}): was it delivered twice, or was the id spoilt?"
+    return Finding(share <= max_share, message, {"duplicate_rows": repeated, "duplicate_share": share})
+
+
+def days_of_the_graph(store: Store, day: str, first: str, last: str) -> Finding:
+    """No file that may hold the day has rows of days outside the graph, which no run takes."""
+    outside = rows_outside(_accounts(store.manifest(RAW_IMPRESSIONS, day)), first, last)
+    rows = sum(outside.values())
+    told = f" ({', '.join(f'{each}: {count:,}' for each, count in outside.items())})" if outside else ""
+    message = f"{rows:,} rows are of days outside {first} to {last}{told}; expected none"
+    return Finding(not rows, message, {"outside_rows": rows})
+
+
+def _accounts(raw: Manifest) -> list[LineAccount]:
+    return [LineAccount.model_validate(account) for account in raw.properties.get(LINE_ACCOUNT, ())]
