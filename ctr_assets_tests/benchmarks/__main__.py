@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ctr_assets.features import FEATURES
+from ctr_assets_tests.benchmarks.accidents_ours import ACCIDENTS
 from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
 
 PEERS = Path(__file__).parent / "peers"
@@ -147,6 +148,17 @@ class Bench:
         yield Line("one more day", f"ours, after nine of {rows // 10:,}", added, ratio)
         yield Line("one more day", "ours, the day alone", alone)
 
+    def accidents(self) -> Iterator[Line]:
+        """Deliveries that went wrong, beside clean ones."""
+        clean: dict[bool, float] = {}
+        for name, accident in ACCIDENTS.items():
+            found = measure(ours("accidents_ours", name, self._clean("accident")), self.threads)
+            a_row = found["seconds"] / found["rows"]
+            is_gzip = accident.name.endswith(".gz")
+            ratio = f"{a_row / clean.setdefault(is_gzip, a_row):.2f} x a clean row"
+            ratio = f"{found['kept']:,} kept, {found['quarantined']:,} quarantined of {found['lines'] - 1:,}; {ratio}"
+            yield Line("taking in a delivery", name, found, ratio)
+
     def loading(self) -> Iterator[Line]:
         """Parquet to shuffled tensors."""
         loaded = repeated(self.repeats, lambda: self._ours(self.encoded(self.rows), "load"))
@@ -254,7 +266,18 @@ class Bench:
 SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     name: getattr(Bench, name)
     for name in (
-        *("tables", "new_day", "loading", "training", "peers", "vocabulary", "scoring", "metrics", "ranks"),
+        *(
+            "tables",
+            "new_day",
+            "accidents",
+            "loading",
+            "training",
+            "peers",
+            "vocabulary",
+            "scoring",
+            "metrics",
+            "ranks",
+        ),
         *("growth", "everything"),
     )
 }

@@ -118,6 +118,8 @@ def test_a_gap_day_is_noticed_and_valid(graph):
 def test_the_checks_before_a_training_are_the_blocking_ones_of_its_tables():
     assert {key.to_user_string() for key in BLOCKING_BEFORE_TRAINING} == {
         "raw_impressions:schema",
+        "raw_impressions:every_line_accounted_for",
+        "raw_impressions:duplicate_rate",
         "raw_impressions:row_volume",
         "raw_impressions:quarantine_rate",
         "feature_vocabulary:append_only",

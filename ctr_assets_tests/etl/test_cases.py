@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from ctr_assets.etl import raw
+from ctr_assets.etl import parse, raw
+from ctr_assets.etl.csv_block import parse_block
 from ctr_assets.etl.plan import plan_tasks
 from ctr_assets.landing.files import LandingError
 from ctr_assets.quality import volume
@@ -239,3 +240,15 @@ def test_line_ends_blank_lines_and_a_byte_order_mark_are_accounted_for(take_in, 
     (account,) = found.days[DAY].accounts
     assert [row["id"] for row in table(store, RAW_IMPRESSIONS, DAY)] == [line.split(",")[0] for line in LINES]
     assert (account.lines, account.header, account.blank, account.closes) == (45, 1, 4, True)
+
+
+def test_nothing_is_committed_when_a_line_is_not_accounted_for(take_in, monkeypatch):
+    store, _ = take_in(**{"train.csv": csv(LINES)})
+    before = store.manifest(RAW_IMPRESSIONS, DAY)
+    monkeypatch.setattr(
+        parse, "parse_block", lambda text, *rest: parse_block(text[: text.rfind(b"\n", 0, -1) + 1], *rest)
+    )
+    told = "42 lines in its bytes, 41 accounted for (1 header, 0 blank, 40 kept, 0 duplicates, 0 quarantined, 0 other"
+    with pytest.raises(LandingError, match=rf"train\.csv: {re.escape(told)}.*Nothing was committed"):
+        take_in(**{"train.csv": csv([*LINES, with_cell(LINES[0], "id", "1")])})
+    assert store.manifest(RAW_IMPRESSIONS, DAY) == before

@@ -115,6 +115,46 @@ def test_quarantine_rate(store, rejected, passed):
     assert f"{rejected} rows rejected" in finding.message
 
 
+ACCOUNT = {
+    **{"source": "a.csv", "lines": 3006, "header": 1, "blank": 2, "kept": {LAST: 3000}},
+    **{"duplicates": {LAST: 1}, "quarantined": {}, "other_days": {"2014-10-01": 2}},
+}
+
+
+def accounted(store, **changed):
+    with_properties(store, RAW_IMPRESSIONS, LAST, line_account=[{**ACCOUNT, **changed}])
+    return volume.every_line_accounted_for(store, LAST)
+
+
+def test_an_account_that_closes_passes_and_is_shown_as_a_table(store):
+    finding = accounted(store)
+    assert finding.passed, finding.message
+    assert finding.table[0] == (
+        *("file", "lines", "header", "blank", "kept", "duplicates", "quarantined", "other days", "sum"),
+    )
+    assert finding.table[1] == ["a.csv", "3,006", "1", "2", "3,000", "1", "0", "2", "3,006"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"lines": 3007}, "a.csv: 3,007 lines in its bytes, 3,006 accounted for"),
+        ({"kept": {LAST: 2999}, "lines": 3005}, f"2,999 rows of {LAST} were kept, but its table has 3,000"),
+        ({"quarantined": {LAST: 4}, "lines": 3010}, f"4 rows of {LAST} were rejected, but its table has 0"),
+    ],
+)
+def test_an_account_that_does_not_close_or_is_not_the_tables_fails(store, changed, told):
+    finding = accounted(store, **changed)
+    assert not finding.passed
+    assert told in finding.message
+
+
+def test_a_table_without_an_account_fails(store):
+    finding = volume.every_line_accounted_for(store, LAST)
+    assert not finding.passed
+    assert f"materialize {RAW_IMPRESSIONS} for {LAST} again" in finding.message
+
+
 def limits(store, **changed):
     return distribution.click_rate(store, LAST, **{"lowest": 0.005, "highest": 0.6, "max_change": 0.4, **changed})
 
