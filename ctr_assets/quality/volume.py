@@ -70,9 +70,7 @@ def every_line_accounted_for(store: Store, day: str) -> Finding:
     """
     raw, rejected = store.manifest(RAW_IMPRESSIONS, day), store.find(QUARANTINE, day)
     if LINE_ACCOUNT not in raw.properties:
-        return Finding(
-            False, f"it was written before lines were accounted for: materialize {RAW_IMPRESSIONS} for {day}"
-        )
+        return Finding(False, f"made before lines were accounted for: materialize {RAW_IMPRESSIONS} for {day} again")
     accounts = _accounts(raw)
     figures = {
         "lines": sum(account.lines for account in accounts),
