@@ -62,7 +62,7 @@ VOCABULARY_SCHEMA: Final = pa.schema(
 
 VOCABULARY_DESCRIPTIONS: Final = {
     "feature": "Name of the feature",
-    "value": "A value of the feature; both values of a cross, joined by ×",
+    "value": "A value of the feature; both values of a cross, joined by ×, each × within one doubled",
     "id": "Its id, from 1; the same on every later day",
 }
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctr_assets import split
 from ctr_assets.features import Split
 from ctr_assets.split import TEST_SHARE, VALIDATION_SHARE, split_codes, stable_hash
 
@@ -46,3 +47,15 @@ def test_unlabelled_rows_are_in_no_split_that_trains_or_tests():
 def test_null_ids_are_refused():
     with pytest.raises(ValueError, match="1 of 2 ids are null"):
         stable_hash(pa.array(["1", None]))
+
+
+@given(st.lists(st.text(max_size=300), max_size=40), st.integers(1, 7))
+def test_long_ids_hash_as_they_do_when_all_are_padded_together(ids, together):
+    array = pa.array(ids, pa.string())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "_PADDED_BYTES", 1 << 30)
+        expected = stable_hash(array)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(split, "_PADDED_BYTES", 8)
+        patch.setattr(split, "_PADDED_TOGETHER", together)
+        assert stable_hash(array).tolist() == expected.tolist()

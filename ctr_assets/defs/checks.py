@@ -16,7 +16,7 @@ from ctr_assets.defs.ingest import impression_profile, raw_impressions
 from ctr_assets.defs.models import evaluation_metrics, evaluation_report, wide_deep_model
 from ctr_assets.defs.partitions import daily, first_and_last_day
 from ctr_assets.defs.places import Places
-from ctr_assets.markdown import markdown_table
+from ctr_assets.plain_text import markdown_table
 from ctr_assets.quality import distribution, ids, model, volume
 from ctr_assets.quality.finding import Finding
 from ctr_assets.storage import Store

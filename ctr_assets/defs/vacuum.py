@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ctr_assets.defs.places import Places
+from ctr_assets.plain_text import markdown_table
 from ctr_assets.storage import Store
 from ctr_assets.storage.vacuum import delete_garbage, find_garbage
 
@@ -34,13 +35,13 @@ def delete_unreadable(context: dg.OpExecutionContext, config: VacuumConfig, plac
     for garbage in gone:
         context.log.info(f"{'Would delete' if config.dry_run else 'Deleted'} {garbage.path} ({garbage.bytes:,} bytes)")
         sizes[garbage.table] += garbage.bytes
-    lines = [f"| {table} | {counts[table]:,} | {sizes[table]:,} |" for table in sorted(counts)]
+    rows = [(table, f"{counts[table]:,}", f"{sizes[table]:,}") for table in sorted(counts)]
     context.add_output_metadata(
         {
             "deleted": 0 if config.dry_run else len(gone),
             "bytes": sum(sizes.values()),
             "dry_run": config.dry_run,
-            "tables": dg.MetadataValue.md("\n".join(["| table | deleted | bytes |", "|---|---:|---:|", *lines])),
+            "tables": dg.MetadataValue.md(markdown_table(("table", "deleted", "bytes"), rows)),
         }
     )
 

@@ -1,6 +1,7 @@
 """A file of ``raw_impressions`` as integer codes: one small dictionary and one code per row for every base column."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,10 @@ from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_OF_DAY, Feature
 from ctr_assets.split import split_codes, stable_hash
 from ctr_assets.storage import DataFile, Manifest, Store
 
-CROSS_SEPARATOR = " × "
+CROSS_SEPARATOR: Final = " × "
+_SIGN: Final = CROSS_SEPARATOR.strip()
+_MOST_COUNTED_PAIRS: Final = 1 << 24
+"""Possible pairs of a cross that are counted in an array, of 192 MB at most; of more, those seen are sorted."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +43,36 @@ class RawFile:
         if not feature.is_cross:
             return self.columns[feature.name]
         first, second = (self.columns[name] for name in feature.columns)
-        pairs = first.codes.astype(np.int64) * len(second.values) + second.codes
-        seen = np.flatnonzero(np.bincount(pairs, minlength=len(first.values) * len(second.values)))
-        position = np.zeros(len(first.values) * len(second.values), dtype=np.int32)
-        position[seen] = np.arange(len(seen), dtype=np.int32)
+        seen, codes = distinct_pairs(first, second)
         left = first.values.take(pa.array(seen // max(1, len(second.values))))
         right = second.values.take(pa.array(seen % max(1, len(second.values))))
-        return CodedColumn(pc.binary_join_element_wise(left, right, CROSS_SEPARATOR), position[pairs])
+        return CodedColumn(cross_names(left, right), codes)
+
+
+def distinct_pairs(first: CodedColumn, second: CodedColumn) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """The pairs of values that occur, ascending, and the position among them of each row's pair.
+
+    A pair is ``first's code * len(second.values) + second's code``: below 2^62, since codes are int32.
+    """
+    possible = len(first.values) * len(second.values)
+    pairs = first.codes.astype(np.int64) * len(second.values) + second.codes
+    if possible > _MOST_COUNTED_PAIRS:
+        seen, codes = np.unique(pairs, return_inverse=True)
+        return seen, codes.astype(np.int32)
+    seen = np.flatnonzero(np.bincount(pairs, minlength=possible))
+    position = np.zeros(possible, dtype=np.int32)
+    position[seen] = np.arange(len(seen), dtype=np.int32)
+    return seen, position[pairs]
+
+
+def cross_names(left: pa.Array, right: pa.Array) -> pa.Array:
+    """The name of each pair of values; two pairs never share one.
+
+    Each × within a value is doubled. So all runs of × in a name have even length but the separator's own, which spaces
+    set apart: it can be found again, and the values with it.
+    """
+    doubled = (pc.replace_substring(values, _SIGN, 2 * _SIGN) for values in (left, right))
+    return pc.binary_join_element_wise(*doubled, CROSS_SEPARATOR)
 
 
 def read_raw_file(store: Store, manifest: Manifest, file: DataFile) -> RawFile:

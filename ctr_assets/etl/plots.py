@@ -1,6 +1,5 @@
 """Pictures of a day's tables: its profile, and how much of it the vocabulary knows."""
 
-import io
 from typing import Any
 
 import pyarrow as pa
@@ -8,8 +7,14 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from ctr_assets.pictures import to_png
+from ctr_assets.plain_text import in_picture
+
 _SHOWN_VALUES = 12
 _SHOWN_FEATURES = 6
+_LABEL = 16
+"""Characters of a value under its bar."""
+_DPI = 80
 
 
 def click_rate_plots(profile: pa.Table, columns: tuple[str, ...]) -> bytes:
@@ -21,7 +26,7 @@ def click_rate_plots(profile: pa.Table, columns: tuple[str, ...]) -> bytes:
     figure.subplots_adjust(left=0.07, right=0.93, top=0.96, bottom=0.1, wspace=0.36, hspace=0.75)
     for axes, column in zip(grid.flat, columns, strict=False):
         _click_rate(axes, column, profile.filter(pc.equal(profile["column"], column)).to_pylist())
-    return _png(figure)
+    return to_png(figure, dpi=_DPI)
 
 
 def _click_rate(axes: Any, column: str, rows: list[dict[str, Any]]) -> None:
@@ -29,7 +34,8 @@ def _click_rate(axes: Any, column: str, rows: list[dict[str, Any]]) -> None:
     rows = sorted(rows, key=lambda row: row["value"]) if by_hour else rows[:_SHOWN_VALUES]
     positions = range(len(rows))
     axes.bar(positions, [row["rows"] for row in rows], color="#c6d4e8")
-    axes.set_xticks(positions, [row["value"] for row in rows], rotation=90 if by_hour else 45, fontsize=7)
+    labels = [in_picture(row["value"], _LABEL) for row in rows]
+    axes.set_xticks(positions, labels, rotation=90 if by_hour else 45, fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
     axes.set_ylabel("impressions", fontsize=8)
     axes.set_title(column, fontsize=9)
@@ -52,7 +58,7 @@ def cardinality_plot(cardinality: dict[str, int]) -> bytes:
     axes.set_xscale("log")
     axes.set_xlabel("distinct values")
     axes.tick_params(axis="y", labelsize=7)
-    return _png(figure)
+    return to_png(figure, dpi=_DPI)
 
 
 def unknown_share_plot(shares: dict[str, dict[str, float]]) -> bytes:
@@ -74,10 +80,4 @@ def unknown_share_plot(shares: dict[str, dict[str, float]]) -> bytes:
     axes.set_ylim(bottom=0)
     axes.tick_params(labelsize=7)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False)
-    return _png(figure)
-
-
-def _png(figure: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=80)
-    return buffer.getvalue()
+    return to_png(figure, dpi=_DPI)

@@ -1,13 +1,14 @@
 """A document of sections, tables and pictures, as one HTML file that needs no other, and as Markdown."""
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from typing import Final, Literal
 
 import jinja2
+
+from ctr_assets.plain_text import in_markdown, markdown_table
 
 Tone = Literal["", "better", "worse"]
 _TEMPLATE: Final = "document.html.j2"
@@ -110,25 +111,20 @@ def _environment() -> jinja2.Environment:
 
 def render_markdown(document: Document) -> str:
     """The same words and tables; of the pictures those that are marked for it."""
-    blocks = [f"# {document.title}", document.subtitle, f"**{document.verdict}**"]
-    blocks.append("\n".join(f"* {reason}" for reason in document.reasons))
+    title, subtitle, verdict = map(in_markdown, (document.title, document.subtitle, document.verdict))
+    blocks = [f"# {title}", subtitle, f"**{verdict}**"]
+    blocks.append("\n".join(f"* {in_markdown(reason)}" for reason in document.reasons))
     for section in document.sections:
-        blocks += [f"## {section.title}", *section.paragraphs]
-        blocks += [f"![{each.title}]({each.url})" for each in section.pictures if each.is_in_markdown]
+        blocks += [f"## {in_markdown(section.title)}", *map(in_markdown, section.paragraphs)]
+        blocks += [f"![{in_markdown(each.title)}]({each.url})" for each in section.pictures if each.is_in_markdown]
         blocks += map(render_table, section.tables)
-    return "\n\n".join(block for block in [*blocks, document.footer] if block) + "\n"
+    return "\n\n".join(block for block in [*blocks, in_markdown(document.footer)] if block) + "\n"
 
 
 def render_table(table: Table) -> str:
     """A table as Markdown."""
-    aligned = ("---" if index < table.text_columns else "---:" for index in range(len(table.columns)))
-    named = (
-        zip(table.groups, table.columns, strict=True) if table.groups else (("", column) for column in table.columns)
-    )
-    lines = [_line(f"{group} {column}".strip() for group, column in named), _line(aligned)]
-    lines += [_line(cell.text.replace("|", "\\|").replace("<", "&lt;") for cell in row) for row in table.rows]
-    return "\n".join([*([f"*{table.caption}*\n"] if table.caption else []), *lines])
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    groups = table.groups or ("",) * len(table.columns)
+    columns = [f"{group} {column}".strip() for group, column in zip(groups, table.columns, strict=True)]
+    rows = [[cell.text for cell in row] for row in table.rows]
+    caption = f"*{in_markdown(table.caption)}*\n\n" if table.caption else ""
+    return caption + markdown_table(columns, rows, table.text_columns)

@@ -1,12 +1,12 @@
 """Pictures of assessments: one picture for each kind of curve, all models in it. PNG bytes, 640 pixels wide."""
 
-import io
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from ctr_assets.evaluation.metrics import HISTOGRAM_EDGES, Assessment
+from ctr_assets.pictures import to_png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,6 +128,4 @@ def _picture(title: str, assessments: Assessments, draw: Any, legend: Any) -> by
         axes.legend(loc=legend, fontsize=9)
     else:
         axes.text(0.5, 0.5, "not defined for these rows", ha="center", transform=axes.transAxes)
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return png.getvalue()
+    return to_png(figure)

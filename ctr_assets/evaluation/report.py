@@ -12,6 +12,7 @@ from ctr_assets.evaluation.report_plots import calibration_by_segment, training_
 from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, RowsOf
 from ctr_assets.evaluation.segments import Segment
 from ctr_assets.features import Split
+from ctr_assets.plain_text import visible
 from ctr_assets.storage import Manifest
 
 CHALLENGER: Final = "challenger"
@@ -147,7 +148,7 @@ def segment_table(segments: Sequence[Segment], models: Sequence[str], caption: s
     lines = []
     for each in segments:
         cells = [] if caption else [Cell(each.segmentation)]
-        cells += [Cell(each.name), Cell(f"{each.rows:,}", share=each.rows / largest)]
+        cells += [Cell(visible(each.name)), Cell(f"{each.rows:,}", share=each.rows / largest)]
         cells += [Cell(f"{each.clicks:,}"), Cell(f"{each.click_rate:.4f}")]
         for model in models:
             of = each.metrics[model]

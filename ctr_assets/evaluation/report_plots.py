@@ -1,6 +1,5 @@
 """Pictures of a report that are not of one assessment: calibration by segment, and how the training went. PNG bytes."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +8,8 @@ import numpy as np
 from ctr_assets.evaluation.plots import PIXELS_PER_INCH
 from ctr_assets.evaluation.segments import Segment
 from ctr_assets.features import HOUR_OF_DAY
+from ctr_assets.pictures import to_png
+from ctr_assets.plain_text import in_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,12 +30,12 @@ def calibration_by_segment(segments: Sequence[Segment], colours: Mapping[str, st
     dots, hours = figure.subplots(1, 2)
     others = [each for each in segments if each.segmentation != HOUR_OF_DAY and each.clicks]
     _draw(dots, others, colours, vertical=True)
-    dots.set_yticks(range(len(others)), [f"{each.segmentation} {each.name}" for each in others], fontsize=9)
+    dots.set_yticks(range(len(others)), [in_picture(f"{each.segmentation} {each.name}") for each in others], fontsize=9)
     dots.invert_yaxis()
     dots.set(xscale="log", xlabel="Calibration ratio", title="Traffic, device and banner")
     by_hour = [each for each in segments if each.segmentation == HOUR_OF_DAY and each.clicks]
     _draw(hours, by_hour, colours, vertical=False)
-    hours.set_xticks(range(len(by_hour)), [each.name for each in by_hour], fontsize=8)
+    hours.set_xticks(range(len(by_hour)), [in_picture(each.name) for each in by_hour], fontsize=8)
     hours.set(yscale="log", xlabel="Hour of the day, UTC", ylabel="Calibration ratio", title="Hour of the day")
     for axis in (dots.xaxis, hours.yaxis):
         axis.set_major_locator(_ticks())
@@ -42,7 +43,7 @@ def calibration_by_segment(segments: Sequence[Segment], colours: Mapping[str, st
         axis.set_minor_formatter("")
     if hours.get_legend_handles_labels()[0]:
         hours.legend(fontsize=9)
-    return _png(figure)
+    return to_png(figure)
 
 
 def training_curve(curve: Sequence[Mapping[str, Any]]) -> bytes:
@@ -59,7 +60,7 @@ def training_curve(curve: Sequence[Mapping[str, Any]]) -> bytes:
     axes.set(xlabel="Epoch", ylabel="Logloss (nats a row)", xticks=epochs, title="Logloss by epoch")
     axes.grid(color="#eeeeee")
     axes.legend()
-    return _png(figure)
+    return to_png(figure)
 
 
 def _draw(axes: "Axes", segments: Sequence[Segment], colours: Mapping[str, str], *, vertical: bool) -> None:
@@ -84,9 +85,3 @@ def _ticks() -> Any:
     from matplotlib.ticker import FixedLocator
 
     return FixedLocator([0.4, 0.5, 0.65, 0.8, 1.0, 1.25, 1.5, 2.0, 2.5])
-
-
-def _png(figure: Any) -> bytes:
-    png = io.BytesIO()
-    figure.savefig(png, format="png")
-    return png.getvalue()

@@ -18,7 +18,7 @@ from ctr_assets.evaluation.contest import CURRENT, hold_contest
 from ctr_assets.evaluation.promotion import Decision
 from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf
 from ctr_assets.jobs.parameters import DayParams
-from ctr_assets.jobs.report import Report, markdown, path
+from ctr_assets.jobs.report import Report, bullets, path
 from ctr_assets.storage import DataFile, Manifest, Store
 from ctr_assets.storage.parts import describe, write_bytes
 from ctr_assets.tables import CHAMPION_MODEL
@@ -55,7 +55,7 @@ def run(params: Params, report: Report) -> None:
         {
             "promoted": decision.promoted,
             "decision": decision.text,
-            "reasons": markdown("\n".join(f"* {reason}" for reason in decision.reasons) or decision.text),
+            "reasons": bullets(decision.reasons or [decision.text]),
             "candidate_day": params.day,
             "champion_day": "none" if champion is None else champion.properties["day"],
             "rows": contest.evaluation.properties["metrics"][RowsOf.TEST.value][WIDE_DEEP]["rows"],

@@ -39,7 +39,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     seconds = time.monotonic() - started
     for (day, manifest), week, picture in zip(manifests.items(), weeks, pictures, strict=True):
         shares, splits = week[day], manifest.properties["splits"]
-        table = "\n".join(f"| {name} | {share:.2%} |" for name, share in shares.items())
+        unknown = [(name, f"{share:.2%}") for name, share in shares.items()]
         report.partition(
             day,
             {
@@ -47,7 +47,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
                 **{f"{split}_rows": count for split, count in splits.items()},
                 "clicks": manifest.properties["clicks"],
                 "bytes_per_row": round(manifest.bytes / max(1, manifest.rows), 2),
-                "unknown_share": r.markdown(f"| feature | out of vocabulary |\n|---|---:|\n{table}"),
+                "unknown_share": r.table(("feature", "out of vocabulary"), unknown),
                 "mean_unknown_share": sum(shares.values()) / len(shares),
                 "unknown_shares": r.picture(picture, "out of vocabulary, by day"),
             },

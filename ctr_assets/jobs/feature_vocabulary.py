@@ -31,7 +31,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     seconds = time.monotonic() - started
     for day, manifest in manifests.items():
         sizes, new = manifest.properties["sizes"], manifest.properties["new"]
-        table = "\n".join(f"| {f.name} | {sizes[f.name]:,} | {new[f.name]:,} |" for f in FEATURES)
+        rows_of_table = [(f.name, f"{sizes[f.name]:,}", f"{new[f.name]:,}") for f in FEATURES]
         report.partition(
             day,
             {
@@ -39,6 +39,6 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
                 "dagster/row_count": sum(sizes.values()),
                 "new_values": sum(new.values()),
                 "chain_fingerprint": manifest.properties["chain"][day],
-                "sizes": r.markdown(f"| feature | values | new this day |\n|---|---:|---:|\n{table}"),
+                "sizes": r.table(("feature", "values", "new this day"), rows_of_table),
             },
         )

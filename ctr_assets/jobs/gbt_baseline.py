@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ctr_assets.etl.gbt_config import GbtConfig
 from ctr_assets.jobs.parameters import DayParams
-from ctr_assets.jobs.report import Report, markdown
+from ctr_assets.jobs.report import Report, table
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Store
 
@@ -34,7 +34,7 @@ def run(params: Params, report: Report, spark: "SparkSession") -> None:
     store = Store(params.store_url)
     report.log(f"fitting {params.gbt.max_iter} trees on {', '.join(params.window)}")
     fitted = train_gbt(spark, store, params.day, params.window, params.gbt, params.written_by)
-    importances = "\n".join(f"| {name} | {value:.4f} |" for name, value in fitted.importances.items())
+    importances = [(name, f"{value:.4f}") for name, value in fitted.importances.items()]
     report.partition(
         params.day,
         {
@@ -43,6 +43,6 @@ def run(params: Params, report: Report, spark: "SparkSession") -> None:
             "trees": fitted.trees,
             "max_depth": params.gbt.max_depth,
             "base_rate": fitted.manifest.properties["base_rate"],
-            "feature_importances": markdown(f"| feature | importance |\n|---|---:|\n{importances}"),
+            "feature_importances": table(("feature", "importance"), importances),
         },
     )

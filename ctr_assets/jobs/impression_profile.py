@@ -1,7 +1,7 @@
 """Job: raw days → counts and click rates of their values, as tables and pictures."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
+from ctr_assets.plain_text import visible
 from ctr_assets.storage import Manifest, Store
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
                 "cardinality": r.as_json(manifest.properties["cardinality"]),
                 "cardinality_plot": r.picture(cardinality_picture, "distinct values by column"),
                 "click_rates": r.picture(click_rate_picture, "click rate by value"),
-                "top_values": r.markdown(_top_values(table)),
+                "top_values": _top_values(table),
             },
         )
 
@@ -61,10 +62,10 @@ def _totals(profile: pa.Table) -> dict[str, int]:
     return {name: pc.sum(hours[name]).as_py() or 0 for name in ("rows", "labelled_rows", "clicks")}
 
 
-def _top_values(table: pa.Table) -> str:
-    lines = ["| column | value | impressions | click rate |", "|---|---|---:|---:|"]
+def _top_values(table: pa.Table) -> dict[str, Any]:
+    rows = []
     for row in table.to_pylist():
         if row["column"] in _LISTED_COLUMNS and row["rank"] <= _LISTED_VALUES:
             rate = f"{row['clicks'] / row['labelled_rows']:.2%}" if row["labelled_rows"] else "unlabelled"
-            lines.append(f"| {row['column']} | {row['value']} | {row['rows']:,} | {rate} |")
-    return "\n".join(lines)
+            rows.append((row["column"], visible(row["value"]), f"{row['rows']:,}", rate))
+    return r.table(("column", "value", "impressions", "click rate"), rows, text_columns=2)

@@ -2,12 +2,12 @@
 
 import base64
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from dagster_pipes import PipesContext
 
-from ctr_assets.markdown import markdown_table
+from ctr_assets.plain_text import in_markdown, markdown_table
 
 logger = logging.getLogger("ctr_assets")
 
@@ -61,13 +61,18 @@ class SilentReport:
 
 
 def markdown(text: str) -> dict[str, Any]:
-    """A metadata value that the UI renders as Markdown."""
+    """A metadata value that the UI renders as Markdown: text that is not ours has been through ``plain_text``."""
     return {"type": "md", "raw_value": text}
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, Any]:
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> dict[str, Any]:
     """A table of plain text as a metadata value that the UI shows in place."""
-    return markdown(markdown_table(columns, rows))
+    return markdown(markdown_table(columns, rows, text_columns))
+
+
+def bullets(texts: Iterable[str]) -> dict[str, Any]:
+    """A list of plain texts as a metadata value that the UI shows in place."""
+    return markdown("\n".join(f"* {in_markdown(text)}" for text in texts))
 
 
 def picture(png: bytes, title: str) -> dict[str, Any]:

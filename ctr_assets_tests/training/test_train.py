@@ -77,7 +77,9 @@ def test_mixed_precision_ends_near_fp32(store: Store, precision) -> None:
 
 
 def test_early_stopping_keeps_the_best_epoch(store: Store) -> None:
-    overfitting = TrainingConfig(hidden=[64], batch_size=200, epochs=30, patience=2, embedding_learning_rate=0.05)
+    overfitting = TrainingConfig(
+        hidden=[64], batch_size=200, epochs=30, patience=2, embedding_learning_rate=0.05, precision="fp32"
+    )
     trained = train_on(store, overfitting)
     losses = [epoch.validation_logloss for epoch in trained.curve]
     assert trained.best.epoch == 1 + int(np.argmin(losses))
