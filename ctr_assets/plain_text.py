@@ -9,7 +9,9 @@ from typing import Final
 
 LONGEST_SHOWN: Final = 60
 """Characters of a value that are shown: what is longer would push the figures beside it out of sight."""
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]()<>#!|~&:@$^=]|(?<=www)\.)", re.IGNORECASE)
+_MARKUP: Final = re.compile(
+    r"([\\`*\[\]<>#|~@]|(?<![^\W_])_|_(?![^\W_])|&(?=[#\w])|(?<=[a-z]):(?=\S)|(?<=www)\.)", re.IGNORECASE
+)
 """What begins or ends anything in CommonMark and its GitHub extensions: HTML, links (bare ones too), tables, …"""
 
 
