@@ -30,8 +30,10 @@ def stable_hash(ids: pa.Array) -> npt.NDArray[np.uint64]:
     """
     if ids.null_count:
         raise ValueError(f"{ids.null_count} of {len(ids)} ids are null: an id is required to split a row")
+    if not len(ids):
+        return np.empty(0, dtype=np.uint64)
     lengths = pc.binary_length(ids)
-    longest = pc.max(lengths).as_py() or 0
+    longest = pc.max(lengths).as_py()
     if longest <= _PADDED_BYTES:
         return _hash_padded(ids, longest)
     # Every string is padded to the longest beside it: in the order of their lengths a long one costs but itself.
@@ -45,8 +47,6 @@ def stable_hash(ids: pa.Array) -> npt.NDArray[np.uint64]:
 
 def _hash_padded(ids: pa.Array, longest: int) -> npt.NDArray[np.uint64]:
     hashes = np.full(len(ids), _GOLDEN, dtype=np.uint64)
-    if not len(ids):
-        return hashes
     words = max(1, -(-longest // _WORD_BYTES))
     padded = pc.cast(pc.ascii_rpad(ids, width=words * _WORD_BYTES, padding="\0"), pa.binary(words * _WORD_BYTES))
     start = padded.offset * words * _WORD_BYTES

@@ -11,6 +11,7 @@ from ctr_assets.evaluation.contest import CURRENT
 from ctr_assets.evaluation.scored import RowsOf, read_scored
 from ctr_assets.features import Split
 from ctr_assets.jobs import champion_model, evaluation_report
+from ctr_assets.plain_text import in_markdown
 from ctr_assets.storage import Store
 from ctr_assets.tables import (
     CHAMPION_MODEL,
@@ -193,7 +194,8 @@ def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: 
 def test_a_day_without_a_next_day_says_why(store: Store):
     evaluate_day(store, NEXT_DAY, "2014-10-24")
     _report(store, NEXT_DAY)
-    assert "encoded_features[2014-10-24] is not materialized yet" in _file(store, "report.md", NEXT_DAY)
+    for name, told in (("report.html", str), ("report.md", in_markdown)):
+        assert told("encoded_features[2014-10-24] is not materialized yet") in _file(store, name, NEXT_DAY)
 
 
 def test_a_model_retrained_after_its_evaluation_is_refused(store: Store):
@@ -210,4 +212,5 @@ def test_names_from_the_data_cannot_break_the_page():
     table = Table(("name",), ((Cell("<b>|x"),),))
     document = Document("t", "s", "v", "", (), (), (Section("one", tables=(table,)),), "f")
     assert "&lt;b&gt;|x" in render_html(document)
-    assert "&lt;b>\\|x" in render_markdown(document)
+    assert in_markdown("<b>|x") == r"\<b\>\|x"
+    assert f"| {in_markdown('<b>|x')} |" in render_markdown(document)

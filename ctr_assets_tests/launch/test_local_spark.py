@@ -44,7 +44,7 @@ def test_a_failing_job_fails_the_step_with_its_own_words(run, instance, tmp_path
     deliver(tmp_path / "landing", "train.csv", impressions(DAYS[0], 5), ["id", "hour"])
     result = run(instance)
     (failure,) = [e for e in result.all_events if e.event_type == dg.DagsterEventType.STEP_FAILURE]
-    assert "LandingError" in str(failure.step_failure_data.error)
+    assert "NotAnImpressionLogError" in str(failure.step_failure_data.error)
     assert "train.csv: the header lacks C1, banner_pos" in str(failure.step_failure_data.error)
     assert instance.get_materialized_partitions(dg.AssetKey("raw_impressions")) == set()
 
