@@ -42,14 +42,13 @@ class Header:
 
 def read_header(text: Text) -> Header:
     """Read and check the header. Raises LandingError; :class:`NotAnImpressionLogError` when columns are missing."""
-    head = read_head(text)
-    header = _first_line(text, head)
-    _check_columns(text, header.columns, head[: header.size].strip().decode("utf-8-sig"))
+    header, line = _first_line(text, read_head(text))
+    _check_columns(text, header.columns, line)
     return header
 
 
-def _first_line(text: Text, head: bytes) -> Header:
-    """The first line that is not blank. ``head`` begins the text."""
+def _first_line(text: Text, head: bytes) -> tuple[Header, str]:
+    """The first line that is not blank, as a header and as it stands. ``head`` begins the text."""
     size = blank = 0
     while True:
         line, newline, _ = head[size:].partition(b"\n")
@@ -74,7 +73,7 @@ def _first_line(text: Text, head: bytes) -> Header:
         names = next(csv.reader([decoded], strict=True), [])
     except csv.Error as e:
         raise LandingError(f"{text.name}: the header's quotes do not close ({e}): {decoded[:_SHOWN]!r}") from e
-    return Header(tuple(name.strip() for name in names), size, blank, head[:size].count(b"\n"))
+    return Header(tuple(name.strip() for name in names), size, blank, head[:size].count(b"\n")), decoded
 
 
 def _check_columns(text: Text, columns: tuple[str, ...], line: str) -> None:

@@ -90,7 +90,7 @@ def _of_range(stream: IO[bytes], task: ParseTask, end: int, breaks: LineBreaks) 
         )
     breaks.count_in(data)
     is_last = end == task.text.file.size
-    breaks.ends_open = is_last and not (before + data).endswith(b"\n")
+    breaks.ends_open = is_last and not (data or before).endswith(b"\n")
     begin = 0 if before == b"\n" else data.find(b"\n") + 1
     lines = data[begin:] if begin or before == b"\n" else b""
     if lines and not is_last and not lines.endswith(b"\n"):

@@ -101,11 +101,13 @@ def parse(task: ParseTask, days: frozenset[str], counts: TaskCounts) -> Iterator
 def _kept(rows: pa.Table, verdict: Verdict, days: frozenset[str], counts: TaskCounts) -> Iterator[ParsedRows]:
     is_valid = verdict.reason_codes == 0
     for code, day in enumerate(verdict.days):
-        mask = verdict.of_day(code) & is_valid
+        mask = (verdict.day_codes == code) & is_valid
         found = int(np.count_nonzero(mask))
+        if not found:
+            continue
         if day not in days:
-            counts.other_days.update({day: found} if found else {})
-        elif found:
+            counts.other_days[day] += found
+        else:
             counts.kept[day] += found
             all_rows = found == len(mask)
             yield ParsedRows(day, _impressions(rows, verdict.hours, None if all_rows else pa.array(mask)))

@@ -73,17 +73,14 @@ def ingest(
     raw = {day: store.begin(RAW_IMPRESSIONS, day) for day in days}
     quarantine = {day: store.begin(QUARANTINE, day) for day in (*days, UNDATED)}
     outcomes = run_tasks(spark, plan.tasks, lambda task: _parse_task(task, raw, quarantine))
-    _raise_first(plan.tasks, outcomes)
+    done = list(zip(plan.tasks, outcomes, strict=True))
+    _raise_first(done)
     _check_share(outcomes, max_quarantined_share, landing_url)
-    parts = {
-        day: [(task.source, f) for task, o in zip(plan.tasks, outcomes, strict=True) for f in o.raw.get(day, [])]
-        for day in days
-    }
+    parts = {day: [(task.source, f) for task, outcome in done for f in outcome.raw.get(day, [])] for day in days}
     rejected = {day: [f for o in outcomes for f in o.quarantined.get(day, [])] for day in quarantine}
     unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [file for _, file in parts[day]]))))
-    counts = [(task.source, outcome.counts) for task, outcome in zip(plan.tasks, outcomes, strict=True)]
     lost = {day: [(source, n) for (source, _), n in zip(parts[day], unique[day][1], strict=True)] for day in days}
-    accounts = account_for(plan.sources, counts, lost)
+    accounts = account_for(plan.sources, [(task.source, outcome.counts) for task, outcome in done], lost)
     check_closed(accounts)
     committed = {}
     for day in days:
@@ -122,10 +119,10 @@ def _parse_task(
     return outcome
 
 
-def _raise_first(tasks: list[ParseTask], outcomes: list[_TaskOutcome]) -> None:
+def _raise_first(done: list[tuple[ParseTask, _TaskOutcome]]) -> None:
     """Raise the first task's error; a bad row's with its line in the file, from 1."""
     lines_before: Counter[int] = Counter()
-    for task, outcome in zip(tasks, outcomes, strict=True):
+    for task, outcome in done:
         if outcome.bad_line is not None:
             line = task.header.blank + 1 + lines_before[task.source] + outcome.bad_line + 1
             raise LandingError(f"{task.text.name}: line {line:,}: {outcome.error}")

@@ -53,9 +53,6 @@ class Verdict:
     reason_codes: npt.NDArray[np.int32]
     hours: pa.Array
 
-    def of_day(self, code: int) -> npt.NDArray[np.bool_]:
-        return self.day_codes == code
-
 
 def validate(rows: pa.Table, folder_day: str | None) -> Verdict:
     """Judge the rows of a block; the first rule that fails gives the reason. Raises :class:`RoundedValueError`."""
