@@ -11,7 +11,7 @@ import pyarrow as pa
 from ctr_assets.etl.csv_block import DICTIONARY, CsvBlock, CsvFormat, parse_block
 from ctr_assets.etl.lines import LineBreaks, read_blocks
 from ctr_assets.etl.plan import ParseTask
-from ctr_assets.etl.validate import UNDATED, RoundedValueError, Verdict, labels, validate
+from ctr_assets.etl.validate import UNDATED, RoundedValueError, Verdict, labels, refuse_rounded, validate
 from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_COLUMN, ID_COLUMN, LABEL_COLUMN, RAW_COLUMNS
 from ctr_assets.tables import QUARANTINE_SCHEMA, RAW_SCHEMA
 
@@ -89,9 +89,10 @@ def parse(task: ParseTask, days: frozenset[str], counts: TaskCounts) -> Iterator
     for text in read_blocks(task, counts.breaks):
         block = parse_block(text, csv_format)
         try:
-            verdict = validate(block.rows, task.text.file.day)
+            refuse_rounded(text, block.rows)
         except RoundedValueError as e:
             raise BadRowError(str(e), lines_before + int(block.line_of_row[e.row])) from e
+        verdict = validate(block.rows, task.text.file.day)
         lines_before += block.lines
         counts.blank += block.blank
         yield from _kept(block.rows, verdict, days, counts)
