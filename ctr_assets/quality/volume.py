@@ -83,7 +83,8 @@ def every_line_accounted_for(store: Store, day: str) -> Finding:
     ):
         if said != found:
             wrong.append(f"{said:,} rows of {day} were {what}, but its table has {found:,}")
-    message = f"{figures['lines']:,} lines in {len(accounts)} files, {figures['accounted_for']:,} accounted for"
+    files = f"{len(accounts)} {'file' if len(accounts) == 1 else 'files'}"
+    message = f"{figures['lines']:,} lines in {files}, {figures['accounted_for']:,} accounted for"
     table = [ACCOUNT_COLUMNS, *account_rows(accounts)]
     return Finding(not wrong, "; ".join([message, *wrong, "expected every one"]), figures, table)
 
