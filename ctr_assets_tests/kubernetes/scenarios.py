@@ -5,6 +5,7 @@ from enum import Enum
 
 # The exit code of the recorded application error.
 RECORDED_EXIT_CODE = 7
+UNHEARD_OF = "Dreaming"
 SUBMISSION_ERROR = (
     "failed to submit spark application: failed to run spark-submit: failed to run spark-submit: "
     'Exception in thread "main" io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: POST at: '
@@ -25,7 +26,8 @@ class Interruption(Enum):
 class Scenario:
     """`starts_process`: the container's command really runs. Otherwise a script of `seconds` ends with `exit_code`.
 
-    `after_seconds`, `seconds` and `submission_seconds` are real seconds: they are not scaled.
+    `after_seconds`, `seconds`, `submission_seconds` and `unheard_of_seconds` are real seconds: they are not scaled.
+    The last is how long the resource says first what no recorded operator says, `UNHEARD_OF`.
     """
 
     starts_process: bool = False
@@ -35,6 +37,7 @@ class Scenario:
     failing_workers: bool = False
     workers_run_on: bool = False
     submission_seconds: float | None = None
+    unheard_of_seconds: float | None = None
     interruption: Interruption | None = None
     after_seconds: float = 0.3
     cannot_pull: bool = False
@@ -59,6 +62,7 @@ SCENARIOS: dict[str, Scenario] = {
     "unschedulable": Scenario(cannot_schedule=True),
     "submission_failed": Scenario(submission_error=SUBMISSION_ERROR),
     "slow_start": replace(RUN, submission_seconds=1.0),
+    "unheard_of": replace(RUN, unheard_of_seconds=1e6),
     "worker_fails": Scenario(seconds=None, exit_code=1, failing_workers=True),
     "ranks_run_on": Scenario(exit_code=1, workers_run_on=True),
 }
@@ -71,6 +75,7 @@ NUMERIC_ARGUMENTS = {
     "deleted": "after_seconds",
     "force_deleted": "after_seconds",
     "slow_start": "submission_seconds",
+    "unheard_of": "unheard_of_seconds",
     "ranks_run_on": "exit_code",
 }
 

@@ -7,6 +7,7 @@ from ctr_assets_tests.kubernetes.commands import process_env, spark_command, spa
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.reconciling import Played
 from ctr_assets_tests.kubernetes.resources import PODS, Json
+from ctr_assets_tests.kubernetes.scenarios import UNHEARD_OF
 from ctr_assets_tests.kubernetes.timestamps import now
 from ctr_assets_tests.kubernetes.workloads import ProcessWorkload, ScriptedWorkload
 
@@ -34,6 +35,9 @@ class SparkApplicationPlay:
         scenario = self._played.scenario
         if scenario.submission_seconds is not None:
             self._played.pause_really(scenario.submission_seconds)
+        if scenario.unheard_of_seconds is not None:
+            self._set(UNHEARD_OF, driverInfo={})
+            self._played.pause_really(scenario.unheard_of_seconds)
         attempt = 1
         while self._run_once(attempt):
             self._set("PENDING_RERUN", driverInfo={}, forgets=("sparkApplicationId", "executorState"))

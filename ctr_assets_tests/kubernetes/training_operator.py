@@ -8,6 +8,7 @@ from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.kubelet import CANNOT_PULL
 from ctr_assets_tests.kubernetes.reconciling import Played
 from ctr_assets_tests.kubernetes.resources import SERVICES, Json
+from ctr_assets_tests.kubernetes.scenarios import UNHEARD_OF
 from ctr_assets_tests.kubernetes.timestamps import now
 from ctr_assets_tests.kubernetes.workloads import ProcessWorkload, ScriptedWorkload, Workload
 
@@ -43,6 +44,11 @@ class PyTorchJobPlay:
                 self._pods[kind].append(self._create_replica(kind, index, world))
         self._add_condition("Created", f"PyTorchJob {played.name} is created.")
         self._write_status()
+        if played.scenario.unheard_of_seconds is not None:
+            self._add_condition(UNHEARD_OF, f"PyTorchJob {played.name} is {UNHEARD_OF}.")
+            self._write_status()
+            played.pause_really(played.scenario.unheard_of_seconds)
+            self._conditions[-1] |= {"status": "False", "lastUpdateTime": now()}
         for kind, pods in self._pods.items():
             for index, pod in enumerate(pods):
                 self._start(kind, index, pod, world)

@@ -27,7 +27,7 @@ SILENCE_SECONDS: Final = 60.0
 
 
 class DeletionTimeoutError(TimeoutError):
-    """A deleted resource is still there: its pods do not end."""
+    """A deleted resource is still there, as its pods do not end; or nobody can see whether it is."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +95,17 @@ class ResourceClient:
 
     def wait_until_gone(self, name: str, uid: str, timeout_seconds: float = 90.0) -> None:
         """Wait for the end of a resource that is being deleted. Raises :class:`DeletionTimeoutError`."""
-        deadline = time.monotonic() + timeout_seconds
-        while (found := self.get(name)) is not None and found["metadata"]["uid"] == uid:
-            if time.monotonic() > deadline:
-                raise DeletionTimeoutError(
-                    f"{self.kind.kind} {self.namespace}/{name} is still there {timeout_seconds:.0f} s after its "
-                    "deletion: its pods do not end; look at them with kubectl get pods"
-                )
-            time.sleep(0.2)
+        what, deadline = f"{self.kind.kind} {self.namespace}/{name}", time.monotonic() + timeout_seconds
+        try:
+            while (found := self.get(name)) is not None and found["metadata"]["uid"] == uid:
+                if time.monotonic() > deadline:
+                    raise DeletionTimeoutError(
+                        f"{what} is still there {timeout_seconds:.0f} s after its deletion: its pods do not end; look "
+                        "at them with kubectl get pods"
+                    )
+                time.sleep(0.2)
+        except (ApiException, urllib3.exceptions.HTTPError) as e:
+            raise DeletionTimeoutError(f"{what} is deleted, but cannot be seen to be gone: {brief(e)}") from e
 
     def pods(self, name: str) -> list[kubernetes.V1Pod]:
         """Every pod of a resource that is there now."""
@@ -184,7 +187,7 @@ class ResourceClient:
                 wait = max(pause * random.uniform(0.5, 1.0), _asked_pause(e))
                 if refused or time.monotonic() + wait > deadline:
                     raise
-                self.on_retry(f"the API server does not answer ({_brief(e)}); asking again in {wait:.1f} s")
+                self.on_retry(f"the API server does not answer ({brief(e)}); asking again in {wait:.1f} s")
             time.sleep(wait)
             pause = min(pause * 2, 5.0)
 
@@ -212,5 +215,6 @@ def _asked_pause(error: Exception) -> float:
     return float(told) if told.isdigit() else 0.0
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
+    """What went wrong with a request, in a word or two."""
     return f"HTTP {error.status}" if isinstance(error, ApiException) else type(error).__name__

@@ -24,7 +24,7 @@ from ctr_assets.launch.kubernetes.settings import (
     override,
     read_settings,
 )
-from ctr_assets.launch.launcher import JobLauncher
+from ctr_assets.launch.launcher import JobFailedError, JobLauncher
 
 if TYPE_CHECKING:
     from ctr_assets.launch.kubernetes.client import ResourceClient
@@ -118,7 +118,7 @@ class KubernetesLauncher(JobLauncher):
         """Create or adopt the resource, follow it to its end, and leave nothing running unless the run detaches."""
         from kubernetes.client.exceptions import ApiException
 
-        from ctr_assets.launch.kubernetes.follow import explain_refusal, follow
+        from ctr_assets.launch.kubernetes.follow import explain_loss, explain_refusal, follow
         from ctr_assets.launch.kubernetes.logs import LogFollower
 
         prefix = str(session.message_reader_params["key_prefix"])
@@ -145,26 +145,50 @@ class KubernetesLauncher(JobLauncher):
             attempt=attempt,
             message_prefix=prefix,
         )
-        record(context, handle, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
         logs = LogFollower(client, name, sys.stdout)
         logs.start()
         try:
-            ending = follow(client, name, handle.uid, self.settings.cluster.pending_limit_seconds)
+            record(context, handle, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
+            limit = self.settings.cluster.pending_limit_seconds
+            ending = follow(client, name, handle.uid, limit, context.log.warning)
             if not logs.stop():
                 context.log.warning(f"The last lines of the log of {name} could not be read")
-            if ending.failure is None:
-                return None
+        except Exception as e:
+            logs.stop(timeout_seconds=0)
+            self._give_up(context, client, handle, "the run cannot follow it any more")
+            raise JobFailedError(description=f"{job.name} failed: {explain_loss(client, name, e)}") from e
         except BaseException:
             logs.stop(timeout_seconds=0)
             # A cancelled run takes its job with it; a worker that only lost its pod leaves it for the run's retry.
             if _is_cancelled(context):
-                client.delete(name, handle.uid)
-                record(context, handle.ended(), f"Deleted {self.kind.kind} {name}: the run was cancelled")
+                self._give_up(context, client, handle, "the run was cancelled")
             raise
-        record(context, handle.ended(), f"{self.kind.kind} {name} failed; the next attempt gets a fresh one")
-        # Its other ranks or executors may run on, and cost, whatever the clean-up policy says.
-        client.delete(name, handle.uid)
+        if ending.failure is not None:
+            self._give_up(context, client, handle, "it failed")
         return ending.failure
+
+    def _give_up(
+        self, context: dg.AssetExecutionContext, client: "ResourceClient", handle: LaunchHandle, why: str
+    ) -> None:
+        """Delete a resource whatever it does now: its other ranks or executors may run on, and cost.
+
+        The run has a failure of its own to tell, so one to delete is only logged. A resource that nobody could be asked
+        to delete stays on record: a retry adopts it, and after the last retry the sweeper takes it.
+        """
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        from ctr_assets.launch.kubernetes.client import DeletionTimeoutError, brief
+
+        what = f"{handle.kind} {handle.name}"
+        try:
+            client.delete(handle.name, handle.uid)
+        except DeletionTimeoutError as e:
+            context.log.error(str(e))
+        except (ApiException, HTTPError) as e:
+            context.log.error(f"{what} could not be deleted ({brief(e)}): it is left to a retry or to the sweeper")
+            return
+        record(context, handle.ended(), f"Deleted {what}: {why}; the next attempt gets a fresh one")
 
     def discard(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
         """Delete a resource that ended well with a report that is not whole: a retry would find the same report."""
@@ -174,10 +198,7 @@ class KubernetesLauncher(JobLauncher):
 
         for handle in _launches(context, job)[-1:]:
             if handle.outcome == "launched":
-                self.client(context.log).delete(handle.name, handle.uid)
-                record(
-                    context, handle.ended(), f"{handle.kind} {handle.name} reported too little; the next is a fresh one"
-                )
+                self._give_up(context, self.client(context.log), handle, "it reported too little")
                 remove_messages(Client(), *self._message_place(handle.name))
 
     def external_job(self, context: dg.AssetExecutionContext, job: JobDescription) -> dg.MetadataValue | None:

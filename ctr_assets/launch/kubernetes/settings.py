@@ -84,7 +84,8 @@ class ClusterSettings(Settings):
         default=900,
         ge=1,
         le=86_400,
-        description="Longest wait for a job's first pod, seconds; then the launch fails with the pod's events. "
+        description="Longest wait for a job's first pod, or for a state that this code knows, seconds; then the launch "
+        "fails with the pod's events and the job is deleted. "
         "GKE takes up to ~10 minutes for a new GPU node",
     )
     google_cloud_project: str | None = Field(default=None, description="Project of the storage client")

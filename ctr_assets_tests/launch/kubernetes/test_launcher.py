@@ -65,23 +65,6 @@ def test_each_way_to_fail_gives_an_error_that_says_so(fake, kind, operator, inst
     assert fake.resources(kind) == []
 
 
-@pytest.mark.parametrize(
-    ("scenario", "told"),
-    [
-        ("image_cannot_be_pulled", ["pending limit", "ImagePull", "Events:"]),
-        ("unschedulable", ["pending limit", "FailedScheduling"]),
-    ],
-)
-def test_pending_for_ever_ends_with_the_pods_events(fake, kind, operator, instance, scenario, told):
-    operator.scenario = scenario
-    launcher = fake.launcher(kind, cluster={"pending_limit_seconds": 3})
-    result = materialize(launcher, instance)
-    assert not result.success
-    text = show(result)
-    assert all(part in text for part in told)
-    assert fake.resources(kind) == []
-
-
 def test_a_resource_deleted_by_someone_else_is_told(fake, kind, launcher, instance):
     def delete_it():
         wait_until(lambda: fake.notes.runs() == [0])

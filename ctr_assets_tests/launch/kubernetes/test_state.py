@@ -1,4 +1,4 @@
-"""What a recorded status means: every state that a real operator was seen in, and a loud error for any other."""
+"""What a recorded status means: every state that a real operator was seen in, and UNKNOWN by name for any other."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ctr_assets.launch.kubernetes.state import Phase, UnknownStateError, observe_pytorch_job, observe_spark_application
+from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application
 
 RECORDINGS = Path(os.environ.get("CTR_K8S_RECORDINGS", Path(__file__).parents[4] / "shared/k8s")) / "transcripts"
 
@@ -64,11 +64,46 @@ def test_pytorch_conditions_count_when_true_in_any_order(conditions, phase):
     assert observe_pytorch_job(pytorch(*reversed(conditions))).phase is phase
 
 
-def test_an_unknown_state_is_an_error():
-    with pytest.raises(UnknownStateError, match="'DREAMING'"):
-        observe_spark_application(spark("DREAMING"))
-    with pytest.raises(UnknownStateError, match="Dreaming"):
-        observe_pytorch_job(pytorch(("Dreaming", "True")))
+@pytest.mark.parametrize("state", ["DREAMING", "completed", "UNKNOWN"])
+def test_a_spark_state_that_is_not_known_is_unknown_by_its_name(state):
+    seen = observe_spark_application(spark(state, "a said cause"))
+    assert (seen.phase, seen.state, seen.unknown, seen.message) == (Phase.UNKNOWN, state, state, "a said cause")
+    assert not seen.phase.is_terminal
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        *(None, {}, {"applicationState": None}, {"applicationState": {}}, {"applicationState": {"state": None}}),
+        *({"conditions": None}, {"conditions": []}),
+    ],
+    ids=str,
+)
+def test_a_status_with_nothing_in_it_is_pending(status):
+    for observe in (observe_spark_application, observe_pytorch_job):
+        seen = observe({"metadata": {"name": "x"}, "status": status})
+        assert (seen.phase, seen.state, seen.unknown) == (Phase.PENDING, "no status yet", "")
+
+
+@pytest.mark.parametrize(
+    ("conditions", "phase", "unknown"),
+    [
+        ([("Dreaming", "True")], Phase.UNKNOWN, "Dreaming"),
+        ([("Created", "True"), ("Dreaming", "True"), ("Asleep", "True")], Phase.UNKNOWN, "Asleep, Dreaming"),
+        ([("Created", "True"), ("Dreaming", "False")], Phase.PENDING, ""),
+        ([("Created", "True"), ("Running", "Unknown")], Phase.UNKNOWN, "Running=Unknown"),
+        ([("Created", "True"), ("Succeeded", "Unknown")], Phase.UNKNOWN, "Succeeded=Unknown"),
+        ([("Created", "True"), ("Dreaming", "True"), ("Failed", "Unknown")], Phase.UNKNOWN, "Dreaming, Failed=Unknown"),
+        ([("Created", "True"), ("Running", None)], Phase.UNKNOWN, "Running=None"),
+        ([("Running", "True"), ("Dreaming", "True")], Phase.RUNNING, "Dreaming"),
+        ([("Succeeded", "True"), ("Dreaming", "True")], Phase.SUCCEEDED, "Dreaming"),
+        ([("Failed", "True"), ("Dreaming", "True"), ("Running", "Unknown")], Phase.FAILED, "Dreaming, Running=Unknown"),
+    ],
+)
+def test_pytorch_conditions_that_are_not_known_count_only_where_no_known_one_decides(conditions, phase, unknown):
+    for order in (conditions, conditions[::-1]):
+        seen = observe_pytorch_job(pytorch(*order))
+        assert (seen.phase, seen.unknown) == (phase, unknown)
 
 
 ENDINGS = {
