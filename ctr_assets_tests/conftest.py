@@ -1,8 +1,16 @@
-"""Fixtures that several folders of tests share."""
+"""Fixtures that several folders of tests share, and the processor that the tests take theirs for.
 
+Training chooses bf16 where the CPU has it in hardware, else fp32. The suite passes with either, whatever the CPU::
+
+    CTR_TESTS_PRECISION=fp32 make test
+    CTR_TESTS_PRECISION=bf16 make test
+"""
+
+import importlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +19,13 @@ from ctr_assets.launch import class_archive
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+if "CTR_TESTS_PRECISION" in os.environ:
+    _PROCESSOR = str(Path(__file__).parent / "processor")
+    if _PROCESSOR not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_PROCESSOR, os.environ.get("PYTHONPATH")]))
+        # This process started without it, and has not loaded torch yet; those that it starts import it themselves.
+        importlib.import_module("ctr_assets_tests.processor.sitecustomize")
 
 # Of every JVM that a test starts: small inputs end before the optimising compiler has paid for itself (half the CPU).
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")

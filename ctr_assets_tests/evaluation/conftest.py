@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 TINY = TrainingConfig(
-    hidden=[16], epochs=8, patience=8, batch_size=256, learning_rate=1e-2, embedding_learning_rate=1e-2, device="cpu"
+    hidden=[16],
+    epochs=8,
+    patience=8,
+    batch_size=256,
+    learning_rate=1e-2,
+    embedding_learning_rate=1e-2,
+    device="cpu",
+    precision="fp32",
 )
 
 

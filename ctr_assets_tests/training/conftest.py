@@ -16,6 +16,13 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 
 
+@pytest.fixture(scope="session", params=["fp32", "bf16"])
+def precision(request: pytest.FixtureRequest) -> str:
+    """What the dense layers compute in. A CPU without bf16 emulates it slowly: for small trainings."""
+    precision: str = request.param
+    return precision
+
+
 @pytest.fixture(scope="session")
 def encoded_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Three encoded days for tests that only read."""

@@ -47,9 +47,13 @@ def run_two(processes: ForkServerContext, store: Store, out: Path, window: list[
     return [process.exitcode or 0 for process in ranks]
 
 
-def test_torchrun_trains_on_two_ranks_the_model_that_one_process_trains(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-4), ("bf16", 1e-3)], indirect=["precision"])
+def test_torchrun_trains_on_two_ranks_the_model_that_one_process_trains(
+    store: Store, tmp_path: Path, precision, rounding
+) -> None:
+    config = CONFIG.model_copy(update={"precision": precision})
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    driver = ["ctr_assets_tests.training.ranked", store.url, CONFIG.model_dump_json(), str(tmp_path)]
+    driver = ["ctr_assets_tests.training.ranked", store.url, config.model_dump_json(), str(tmp_path)]
     finished = subprocess.run(
         [*launcher, *driver], capture_output=True, text=True, check=False, timeout=2 * LIMIT_SECONDS
     )
@@ -57,9 +61,9 @@ def test_torchrun_trains_on_two_ranks_the_model_that_one_process_trains(store: S
     assert len(set(seen(tmp_path, 0)["weights"])) == 4  # type: ignore[call-overload]
     assert seen(tmp_path, 0)["weights"] == seen(tmp_path, 1)["weights"]
     together = store.manifest(WIDE_DEEP_MODEL, DAYS[-1]).properties["metrics"]
-    alone = train_on(store, CONFIG).best
-    assert together["validation_logloss"] == pytest.approx(alone.validation_logloss, abs=1e-4)
-    assert together["train_logloss"] == pytest.approx(alone.train_logloss, abs=1e-4)
+    alone = train_on(store, config).best
+    assert together["validation_logloss"] == pytest.approx(alone.validation_logloss, abs=rounding)
+    assert together["train_logloss"] == pytest.approx(alone.train_logloss, abs=rounding)
     assert finished.stderr.count("committed 2014-10-23") == 1
     assert finished.stderr.count("epoch 4: train logloss") == 1
 

@@ -22,7 +22,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Store:
     store = Store(str(tmp_path_factory.mktemp("scored")))
     write_days(store, DAYS, rows_per_day=1200)
     for preset, day, days in (("default", DAYS[1], DAYS[:2]), ("original", DAYS[2], DAYS)):
-        config = TrainingConfig.model_validate({"preset": preset, "epochs": 1, "batch_size": 500})
+        config = TrainingConfig.model_validate({"preset": preset, "epochs": 1, "batch_size": 500, "precision": "fp32"})
         train(store, day, days, config, log=lambda message: None, code_version="abc")
     return store
 
