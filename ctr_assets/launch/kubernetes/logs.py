@@ -73,7 +73,14 @@ class LogFollower:
                 self._finish_line()
                 self._pod_uid = pod.metadata.uid
             stream = self._client.open_log(pod.metadata.name, since=self._since(), follow=follow)
-            return stream is None or self._take(stream, follow)
+            if stream is None:
+                return True
+            # A log is asked for by the pod's name, and another pod of that name may have come meanwhile.
+            now = self._client.main_pod(self._name)
+            if now is not None and now.metadata.uid != self._pod_uid:
+                stream.end()
+                return False
+            return self._take(stream, follow)
         except ApiException as e:
             if e.status not in RETRIED_STATUSES:
                 raise

@@ -1,6 +1,7 @@
 """Following a log over real HTTP: every line once, in order and whole, however often the stream is cut."""
 
 import io
+import threading
 
 import pytest
 
@@ -169,6 +170,26 @@ def test_a_pod_that_is_replaced_goes_on_and_its_last_words_are_kept(server, foll
     server.store.remove((PODS, NAMESPACE, f"{NAME}-driver"))
     write(put_driver(server), LINES[6:], 20)
     wait_until(lambda: written(out) == [*LINES[:6], "last words", *LINES[6:]])
+
+
+def test_a_pod_that_is_replaced_just_before_its_log_is_opened_keeps_its_last_words(server, follower, out, monkeypatch):
+    log = put_driver(server)
+    write(log, LINES[:6])
+    log.write(b"last words", START_NS + SECOND_NS)
+    log.close()
+    open_log, replaced = ResourceClient.open_log, threading.Event()
+
+    def open_late(client, *args, **kwargs):
+        if follower._unfinished.endswith("last words") and not replaced.is_set():
+            replaced.set()
+            server.store.remove((PODS, NAMESPACE, f"{NAME}-driver"))
+            write(put_driver(server), LINES[6:], 20)
+        return open_log(client, *args, **kwargs)
+
+    monkeypatch.setattr(ResourceClient, "open_log", open_late)
+    follower.start()
+    wait_until(lambda: written(out) == [*LINES[:6], "last words", *LINES[6:]])
+    assert replaced.is_set()
 
 
 def test_the_last_line_may_lack_its_newline(server, follower, out):
