@@ -4,6 +4,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from ctr_assets.days import is_day
 from ctr_assets.features import CATEGORICAL_COLUMNS, FEATURES, RAW_COLUMNS
 
 RAW_IMPRESSIONS: Final = "raw_impressions"
@@ -22,6 +23,32 @@ CHAMPION_MODEL: Final = "champion_model"
 CHAMPION_VALIDATION: Final = "champion_validation"
 CHECKPOINTS: Final = "checkpoints"
 """No table: the folder of unfinished trainings, ``checkpoints/<table>/<partition>/<fingerprint>/``."""
+
+UNDATED: Final = "undated"
+"""Partition of ``quarantined_rows`` for rows in an archive whose day cannot be told."""
+CURRENT: Final = "current"
+"""The one partition of ``champion_model``."""
+
+MADE_FROM: Final[dict[str, tuple[str, ...]]] = {
+    RAW_IMPRESSIONS: (),
+    QUARANTINE: (),
+    IMPRESSION_PROFILE: (RAW_IMPRESSIONS,),
+    FEATURE_VOCABULARY: (RAW_IMPRESSIONS, FEATURE_VOCABULARY),
+    ENCODED_FEATURES: (RAW_IMPRESSIONS, FEATURE_VOCABULARY),
+    WIDE_DEEP_MODEL: (FEATURE_VOCABULARY, ENCODED_FEATURES),
+    GBT_BASELINE: (FEATURE_VOCABULARY, ENCODED_FEATURES),
+    SCORED_IMPRESSIONS: (WIDE_DEEP_MODEL, GBT_BASELINE, FEATURE_VOCABULARY, ENCODED_FEATURES),
+    EVALUATION_METRICS: (WIDE_DEEP_MODEL, GBT_BASELINE, FEATURE_VOCABULARY, ENCODED_FEATURES, SCORED_IMPRESSIONS),
+    EVALUATION_REPORT: (WIDE_DEEP_MODEL, EVALUATION_METRICS, CHAMPION_MODEL),
+    CHAMPION_MODEL: (WIDE_DEEP_MODEL, EVALUATION_METRICS),
+    CHAMPION_VALIDATION: (ENCODED_FEATURES, CHAMPION_MODEL),
+}
+"""Every table, with those whose versions a manifest of it may name among its inputs."""
+
+_NAMED: Final = {**dict.fromkeys(MADE_FROM, ()), QUARANTINE: (UNDATED,), CHAMPION_MODEL: (CURRENT,)}
+"""Partitions that are no days."""
+_WRITTEN_WITH: Final = {QUARANTINE: RAW_IMPRESSIONS, SCORED_IMPRESSIONS: EVALUATION_METRICS}
+"""Tables that are no assets of their own, and the asset that writes them."""
 
 RAW_SCHEMA: Final = pa.schema(
     [
@@ -101,3 +128,21 @@ ENCODED_DESCRIPTIONS: Final = {
 def columns_of(schema: pa.Schema) -> dict[str, str]:
     """Column names and types as a manifest records them."""
     return {field.name: str(field.type) for field in schema}
+
+
+def has_partition(table: str, partition: str) -> bool:
+    """Whether a table can have such a partition; of a table that is not ours nothing is known."""
+    return table not in MADE_FROM or partition in _NAMED[table] or (table != CHAMPION_MODEL and is_day(partition))
+
+
+def check_partition(table: str, partition: str) -> None:
+    """Raise ValueError when a table cannot have such a partition."""
+    if not has_partition(table, partition):
+        expected = [*([] if table == CHAMPION_MODEL else ["a day, YYYY-MM-DD"]), *_NAMED[table]]
+        raise ValueError(f"{table} has no partition {partition!r}: expected {' or '.join(expected)}")
+
+
+def how_to_materialize(table: str, partition: str) -> str:
+    """What a person does to get a partition of a table: the words that errors end with."""
+    days = "" if partition in (CURRENT, UNDATED) else f" for {partition}"
+    return f"materialize {_WRITTEN_WITH.get(table, table)}{days}"

@@ -1,6 +1,6 @@
 """Which days' feature tables were made from what is no longer current, and the one run that puts them right."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ctr_assets.automation.state import Manifests
@@ -25,12 +25,15 @@ class Staleness:
     run_key: str = ""
 
 
-def stale_days(tables: Mapping[str, Manifests], days: Sequence[str]) -> dict[str, str]:
+def stale_days(
+    tables: Mapping[str, Manifests], days: Sequence[str], unreadable: Collection[str] = ()
+) -> dict[str, str]:
     """Day -> why its feature tables are out of date, for the days up to the newest encoded one, oldest first.
 
     ``days`` are the graph's, oldest first. A day is judged by what it was made from: its own tables by version, since
     rows are found by their place in them; the vocabulary of the day before by content, so that a day that was
-    delivered again and came out the same costs nothing more.
+    delivered again and came out the same costs nothing more. ``unreadable`` days are not judged, nor whether the next
+    day continues them.
     """
     raws, vocabularies, encoded = (tables[table] for table in FEATURE_TABLES)
     newest = max(encoded, default="")
@@ -39,6 +42,9 @@ def stale_days(tables: Mapping[str, Manifests], days: Sequence[str]) -> dict[str
     for day in days:
         if day > newest:
             break
+        if day in unreadable:
+            previous = None
+            continue
         why = _why_stale(raws.get(day), vocabularies.get(day), encoded.get(day), previous)
         if why:
             found[day] = why
@@ -46,9 +52,9 @@ def stale_days(tables: Mapping[str, Manifests], days: Sequence[str]) -> dict[str
     return found
 
 
-def stale_features(tables: Mapping[str, Manifests], days: Sequence[str]) -> Staleness:
+def stale_features(tables: Mapping[str, Manifests], days: Sequence[str], unreadable: Collection[str] = ()) -> Staleness:
     """The run that is needed: from the first stale day to the newest encoded one, since each continues the last."""
-    stale = stale_days(tables, days)
+    stale = stale_days(tables, days, unreadable)
     if not stale:
         days_encoded = len(tables[ENCODED_FEATURES])
         return Staleness(f"The feature tables of all {days_encoded} days continue one another", is_current=True)
@@ -58,7 +64,10 @@ def stale_features(tables: Mapping[str, Manifests], days: Sequence[str]) -> Stal
     missing = [day for day in affected if day not in raws]
     if missing:
         return Staleness(f"{stale[first]}; {RAW_IMPRESSIONS} of {', '.join(missing)} must be materialized first")
-    before = tables[FEATURE_VOCABULARY].get(max((day for day in days if day < first), default=""))
+    day_before = max((day for day in days if day < first), default="")
+    if day_before in unreadable:
+        return Staleness(f"{stale[first]}; {day_before}, which it continues, must be materialized first")
+    before = tables[FEATURE_VOCABULARY].get(day_before)
     read = [raws[day].version for day in affected] + ([before.version] if before else [])
     run_key = f"{first}:{fingerprint([first, last, read])[:16]}"
     return Staleness(stale[first], first=first, last=last, run_key=run_key)

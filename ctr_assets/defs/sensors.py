@@ -48,13 +48,14 @@ def stale_features_sensor(context: dg.SensorEvaluationContext, places: Places) -
     if busy:
         return dg.SkipReason(_waits_for(busy))
     days = daily.get_partition_keys()
-    stale = stale_features(read_manifests(Store(places.store_url), FEATURE_TABLES, days), days)
+    tables = read_manifests(Store(places.store_url), FEATURE_TABLES, days)
+    stale = stale_features(tables, days, tables.unreadable)
     if stale.first is None or stale.last is None:
-        return dg.SkipReason(stale.reason)
+        return dg.SkipReason(f"{stale.reason}{tables.note}")
     before = requested_before(context.instance, context.sensor_name, stale.run_key)
     if before:
-        return dg.SkipReason(f"{stale.reason}; {before}")
-    context.log.info(stale.reason)
+        return dg.SkipReason(f"{stale.reason}; {before}{tables.note}")
+    context.log.info(f"{stale.reason}{tables.note}")
     return run_request(DaysToRun(stale.first, stale.last, stale.run_key, stale.reason))
 
 
@@ -68,9 +69,10 @@ def retraining_sensor(
         return dg.SensorResult(skip_reason=_waits_for(busy))
     days = daily.get_partition_keys()
     tables = read_manifests(Store(places.store_url), tuple(dict.fromkeys((*FEATURE_TABLES, *DECIDED_FROM))), days)
-    stale = stale_features(tables, days)
+    stale = stale_features(tables, days, tables.unreadable)
     if not stale.is_current:
-        return dg.SensorResult(skip_reason=f"Waits until the feature tables are current: {stale.reason}")
+        reason = f"Waits until the feature tables are current: {stale.reason}{tables.note}"
+        return dg.SensorResult(skip_reason=reason)
     decision = decide_retraining(
         tables, retraining_policy.policy(), window_of, lambda day: failed_check(context.instance, day)
     )
@@ -84,7 +86,7 @@ def retraining_sensor(
         else:
             reasons.append(f"{due.day} is trained: {due.why}")
             requests.append(run_request(DaysToRun(due.day, due.day, due.run_key, due.why), retraining_policy.launchpad))
-    reason = "; ".join([*reasons, decision.reason])
+    reason = "; ".join([*reasons, decision.reason]) + tables.note
     context.log.info(reason)
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)
 

@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ctr_assets.defs.places import Places
-from ctr_assets.plain_text import markdown_table
+from ctr_assets.plain_text import in_markdown, markdown_table
 from ctr_assets.storage import Store
 from ctr_assets.storage.vacuum import delete_garbage, find_garbage
 
@@ -28,7 +28,10 @@ class VacuumConfig(dg.Config):
 def delete_unreadable(context: dg.OpExecutionContext, config: VacuumConfig, places: Places) -> None:
     """Versions that no manifest names and checkpoints that no training took up, older than `keep_days`."""
     store = Store(places.store_url)
-    found = find_garbage(store, keep_days=config.keep_days, now=datetime.now(UTC))
+    left_out: list[str] = []
+    found = find_garbage(store, keep_days=config.keep_days, now=datetime.now(UTC), tell=left_out.append)
+    for why in left_out:
+        context.log.warning(why)
     gone = [garbage for garbage in found if config.dry_run or delete_garbage(store, garbage)]
     counts = Counter(garbage.table for garbage in gone)
     sizes: Counter[str] = Counter()
@@ -41,6 +44,7 @@ def delete_unreadable(context: dg.OpExecutionContext, config: VacuumConfig, plac
             "deleted": 0 if config.dry_run else len(gone),
             "bytes": sum(sizes.values()),
             "dry_run": config.dry_run,
+            "left_out": dg.MetadataValue.md("\n".join(f"* {in_markdown(why)}" for why in left_out) or "nothing"),
             "tables": dg.MetadataValue.md(markdown_table(("table", "deleted", "bytes"), rows)),
         }
     )

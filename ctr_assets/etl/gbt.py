@@ -100,6 +100,9 @@ def read_train_rows(
 
     Row groups of other splits are skipped by their statistics.
     """
+    for day in days:
+        for file in day.files:
+            store.open_file(day, file).close()  # of a file that is damaged Spark would tell neither day nor remedy
     paths = [store.fs.unstrip_protocol(store.file_path(day, file)) for day in days for file in day.files]
     read = spark.read.parquet(*paths).where(functions.col("split") == Split.TRAIN.code)
     if config.max_rows is not None:

@@ -6,7 +6,6 @@ gets an id on the first day its accumulated count reaches the feature's ``min_co
 the day's *pending* file. Ids of a day are handed out by descending count, then by value.
 """
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.columns import read_raw_file
@@ -25,7 +23,7 @@ from ctr_assets.features import FEATURE_BY_NAME, FEATURES, LONG_FEATURES, Split
 from ctr_assets.split import stable_hash
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion, fingerprint, write_parquet
 from ctr_assets.storage.ipc import from_ipc, to_ipc
-from ctr_assets.storage.vocabulary import VOCABULARY_FILE, write_vocabulary
+from ctr_assets.storage.vocabulary import open_vocabulary, write_vocabulary
 from ctr_assets.tables import FEATURE_VOCABULARY, RAW_IMPRESSIONS, VOCABULARY_SCHEMA, columns_of
 
 BUCKETS: Final = 8
@@ -210,11 +208,9 @@ def _read_pending(store: Store, previous: Manifest | None, bucket: int) -> dict[
 
 
 @lru_cache(maxsize=4)
-def _load_cached(url: str, partition: str, version: str) -> dict[str, pa.Array]:
-    store = Store(url)
-    with store.fs.open(store.path(FEATURE_VOCABULARY, partition, version, VOCABULARY_FILE), "rb") as stream:
-        parquet = pq.ParquetFile(io.BytesIO(stream.read()))
-    groups = [parquet.read_row_group(i, columns=["value"]) for i in range(parquet.num_row_groups)]
+def _load_cached(url: str, manifest: str) -> dict[str, pa.Array]:
+    with open_vocabulary(Store(url), Manifest.model_validate_json(manifest)) as parquet:
+        groups = [parquet.read_row_group(i, columns=["value"]) for i in range(parquet.num_row_groups)]
     return {
         name: group["value"].combine_chunks() if group.num_rows else pa.array([], pa.string())
         for name, group in zip(FEATURE_BY_NAME, groups, strict=True)
@@ -223,4 +219,4 @@ def _load_cached(url: str, partition: str, version: str) -> dict[str, pa.Array]:
 
 def load_vocabulary(store: Store, manifest: Manifest) -> dict[str, pa.Array]:
     """Values of each feature in the order of their ids: the value at position i has id i + 1. Cached per process."""
-    return _load_cached(store.url, manifest.partition, manifest.version)
+    return _load_cached(store.url, manifest.model_dump_json())

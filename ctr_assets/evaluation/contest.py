@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +9,15 @@ import numpy.typing as npt
 from ctr_assets.evaluation.metrics import evaluate
 from ctr_assets.evaluation.promotion import Decision, decide
 from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf, score_rows
-from ctr_assets.storage import Manifest, Store
-from ctr_assets.tables import CHAMPION_MODEL, ENCODED_FEATURES, EVALUATION_METRICS, FEATURE_VOCABULARY, WIDE_DEEP_MODEL
-
-CURRENT: Final = "current"
-"""The one partition of ``champion_model``."""
+from ctr_assets.storage import Manifest, Store, UnreadableError
+from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    CURRENT,
+    ENCODED_FEATURES,
+    EVALUATION_METRICS,
+    FEATURE_VOCABULARY,
+    WIDE_DEEP_MODEL,
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,6 @@ class Contest:
     decision: Decision
 
 
-def find_champion(store: Store) -> Manifest | None:
-    """The champion as it is now."""
-    return store.find(CHAMPION_MODEL, CURRENT)
-
-
 def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], ClickScorer]) -> Contest:
     """Judge the day's model as it was evaluated against the champion as it is now; commits nothing.
 
@@ -47,14 +45,10 @@ def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], Cli
     candidate, evaluation = evaluated_candidate(store, day)
     figures = evaluation.properties["metrics"][RowsOf.TEST.value]
     loglosses = {model: figures[model]["logloss"] for model in (WIDE_DEEP, GBT, CONSTANT)}
-    champion = find_champion(store)
-    if champion is None:
-        reason: str | None = "There is no champion yet"
-    else:
-        reason = why_not_readable(store, champion, day, candidate.properties["vocabulary_fingerprint"])
+    champion, scorer, reason = find_rival(store, day, candidate.properties["vocabulary_fingerprint"], load_champion)
     scores = champion_logloss = None
-    if champion is not None and reason is None:
-        labels, scores = score_as_evaluated(store, evaluation, load_champion(champion))
+    if scorer is not None:
+        labels, scores = score_as_evaluated(store, evaluation, scorer)
         champion_logloss = evaluate(labels, scores).logloss
     is_champion = champion is not None and champion.properties["model_version"] == candidate.version
     if is_champion:
@@ -64,6 +58,24 @@ def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], Cli
         no_comparison = None if reason is None else f"{reason}: the baselines decide"
         decision = decide(loglosses[WIDE_DEEP], baselines, champion_logloss, no_comparison=no_comparison)
     return Contest(candidate, evaluation, champion, scores, loglosses, champion_logloss, is_champion, decision)
+
+
+def find_rival(
+    store: Store, day: str, fingerprint: str, load_champion: Callable[[Manifest], ClickScorer]
+) -> tuple[Manifest | None, ClickScorer | None, str | None]:
+    """The champion, and its scorer; or, where it cannot score rows of ``day`` encoded by a vocabulary, why not.
+
+    A champion whose files are damaged is as good as none: otherwise nothing could ever take its place.
+    """
+    champion = None
+    try:
+        champion = store.find(CHAMPION_MODEL, CURRENT)
+        if champion is None:
+            return None, None, "There is no champion yet"
+        reason = why_not_readable(store, champion, day, fingerprint)
+        return champion, None if reason else load_champion(champion), reason
+    except UnreadableError as e:
+        return champion, None, f"The champion is damaged: {e}"
 
 
 def evaluated_candidate(store: Store, day: str) -> tuple[Manifest, Manifest]:

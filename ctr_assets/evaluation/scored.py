@@ -93,8 +93,7 @@ def write_scored(
 
 def read_scored(store: Store, manifest: Manifest, rows_of: RowsOf, column: str) -> npt.NDArray[Any]:
     """One column of the scored rows, shape ``(n,)``, in the order of :func:`write_scored`."""
-    (file,) = (file for file in manifest.files if file.name == rows_of.file_name)
-    with store.parquet(manifest, file) as parquet:
+    with store.parquet(manifest, store.file(manifest, rows_of.file_name)) as parquet:
         column_read: pa.ChunkedArray = parquet.read(columns=[column], use_threads=store.is_local).column(column)
         return column_read.to_numpy()
 

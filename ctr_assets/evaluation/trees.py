@@ -85,8 +85,11 @@ class GbtScorer:
     @classmethod
     def load(cls, store: Store, manifest: Manifest) -> Self:
         """Read the files of a ``gbt_baseline`` version."""
-        trees = Trees.model_validate_json(_read(store, manifest, TREES_NAME))
-        return cls(trees, json.loads(_read(store, manifest, CARD_NAME)))
+        trees, card = (store.file(manifest, name) for name in (TREES_NAME, CARD_NAME))
+        with store.reading(manifest, trees):
+            parsed = Trees.model_validate_json(store.read(manifest, trees))
+        with store.reading(manifest, card):
+            return cls(parsed, json.loads(store.read(manifest, card)))
 
     @property
     def columns(self) -> list[str]:
@@ -119,11 +122,3 @@ def _values(
         is_left[list(node.left_ids)] = True
         goes_left = is_left[ids[node.feature]]
     return np.where(goes_left, _values(node.left, ids, sizes), _values(node.right, ids, sizes))
-
-
-def _read(store: Store, manifest: Manifest, name: str) -> bytes:
-    files = {file.name: file for file in manifest.files}
-    if name not in files:
-        raise ValueError(f"{manifest.reference} has no {name}, only {', '.join(files)}: materialize it again")
-    with store.open_file(manifest, files[name]) as file:
-        return file.read()

@@ -3,7 +3,7 @@
 A day after the champion's own is scored whole: no model has learnt from it yet (progressive validation, McMahan et al.,
 "Ad click prediction: a view from the trenches", KDD 2013). Of any earlier day only the test split is scored, because
 the champion may have learnt from the rest. Where there is nothing to score (no champion yet, a champion whose ids are
-others, a day without labelled rows) an empty version is committed whose ``note`` says why.
+others, a damaged one, a day without labelled rows) an empty version is committed whose ``note`` says why.
 
 The manifest's properties are what the retraining sensor reads: ``champion_day``, ``champion_version``, ``rows_of``,
 ``note``, ``metrics`` and ``reference``, the champion's own figures on its test rows when it was promoted.
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from ctr_assets.evaluation.contest import find_champion, why_not_readable
+from ctr_assets.evaluation.contest import find_rival
 from ctr_assets.evaluation.metrics import Assessment, assess
 from ctr_assets.evaluation.plots import reliability
 from ctr_assets.evaluation.scored import RowsOf, count_rows, score_rows
@@ -46,12 +46,15 @@ def run(params: Params, report: Report) -> None:
         return  # one process does it all
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
-    encoded, champion = store.manifest(ENCODED_FEATURES, day), find_champion(store)
-    rows_of, note = rows_to_score(store, champion, encoded)
+    encoded = store.manifest(ENCODED_FEATURES, day)
+    ids = encoded.properties["vocabulary_fingerprint"]
+    champion, scorer, note = find_rival(store, day, ids, lambda champion: load_champion(store, champion, report))
+    rows_of = assessment = None
+    if champion is not None and scorer is not None:
+        rows_of, note = rows_to_score(store, champion, encoded)
     report.log(note or f"scoring {rows_of} labelled rows of {day}")
-    assessment = None
-    if champion is not None and rows_of is not None:
-        assessment = assess(*score_rows(store, [encoded], rows_of, load_champion(store, champion, report)))
+    if scorer is not None and rows_of is not None:
+        assessment = assess(*score_rows(store, [encoded], rows_of, scorer))
     properties = {
         "champion_day": None if champion is None else champion.properties["day"],
         "champion_version": None if champion is None else champion.properties["model_version"],
@@ -79,16 +82,11 @@ def run(params: Params, report: Report) -> None:
     )
 
 
-def rows_to_score(store: Store, champion: Manifest | None, encoded: Manifest) -> tuple[RowsOf | None, str | None]:
+def rows_to_score(store: Store, champion: Manifest, encoded: Manifest) -> tuple[RowsOf | None, str | None]:
     """Which rows of an encoded day the champion is scored on; or None, and why on none."""
     day = encoded.partition
-    if champion is None:
-        return None, "There is no champion yet"
     if not encoded.rows:
         return None, f"{day} has no impressions"
-    reason = why_not_readable(store, champion, day, encoded.properties["vocabulary_fingerprint"])
-    if reason is not None:
-        return None, reason
     unseen = day > champion.properties["day"]
     rows_of = RowsOf.ALL if unseen else RowsOf.TEST
     if not count_rows(store, encoded, rows_of.splits):

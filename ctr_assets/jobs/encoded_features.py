@@ -27,13 +27,12 @@ def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     started = time.monotonic()
     store = Store(params.store_url)
     manifests = encode(spark, store, params.days, params.created_by)
-    weeks = [
-        {
-            each.partition: unknown_shares(each)
-            for each in reversed([manifest, *trailing_week(store, ENCODED_FEATURES, day)])
-        }
-        for day, manifest in manifests.items()
-    ]
+    weeks = []
+    for day, manifest in manifests.items():
+        before = trailing_week(store, ENCODED_FEATURES, day, lambda each: (each.partition, unknown_shares(each)))
+        if before.left_out:
+            report.log(f"the picture of unknown values of {day} lacks days{before.left_out}")
+        weeks.append(dict(reversed([(day, unknown_shares(manifest)), *before.days])))
     pictures = run_tasks(spark, weeks, unknown_share_plot)
     rows = sum(manifest.rows for manifest in manifests.values())
     seconds = time.monotonic() - started

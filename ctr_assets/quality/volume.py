@@ -42,14 +42,16 @@ def has_rows(store: Store, day: str) -> Finding:
 def row_volume(store: Store, day: str, max_ratio: float) -> Finding:
     """Rows of the day beside the median of the trailing week: not ``max_ratio`` times more, nor as many times fewer."""
     rows = store.manifest(RAW_IMPRESSIONS, day).rows
-    before = [manifest.rows for manifest in trailing_week(store, RAW_IMPRESSIONS, day)]
-    if not rows or not before:
-        return Finding(True, f"{rows:,} impressions; nothing to compare with in the {TRAILING_DAYS} days before")
-    usual = median(before)
+    week = trailing_week(store, RAW_IMPRESSIONS, day, lambda manifest: manifest.rows)
+    if not rows or not week.days:
+        nothing = f"nothing to compare with in the {TRAILING_DAYS} days before{week.left_out}"
+        return Finding(True, f"{rows:,} impressions; {nothing}")
+    usual = median(week.days)
     ratio = rows / usual
     expected = f"expected {usual / max_ratio:,.0f} to {usual * max_ratio:,.0f}"
     message = (
-        f"{rows:,} impressions, {ratio:.2f} x the median of the {len(before)} days before ({usual:,.0f}); {expected}"
+        f"{rows:,} impressions, {ratio:.2f} x the median of the {len(week.days)} days before ({usual:,.0f}); {expected}"
+        f"{week.left_out}"
     )
     return Finding(1 / max_ratio <= ratio <= max_ratio, message, {"rows": rows, "usual_rows": usual, "ratio": ratio})
 

@@ -1,5 +1,6 @@
 """Where every table and model is, and how a version is committed. Knows files, not what is in them."""
 
+from ctr_assets.storage.damage import UnreadableError
 from ctr_assets.storage.manifest import DataFile, Manifest, fingerprint
 from ctr_assets.storage.objects import CommitConflictError
 from ctr_assets.storage.parts import ParquetPart, write_parquet
@@ -13,6 +14,7 @@ __all__ = [
     "ParquetPart",
     "Store",
     "TableVersion",
+    "UnreadableError",
     "fingerprint",
     "write_parquet",
 ]

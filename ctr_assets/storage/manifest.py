@@ -4,9 +4,22 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Final, NotRequired
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
+
+from ctr_assets.tables import CHAMPION_VALIDATION, ENCODED_FEATURES, FEATURE_VOCABULARY
+
+
+def _plain_name(name: str) -> str:
+    """A name that is one step below its folder: no way to leave the store by it."""
+    if name in ("", ".", "..") or not name.isprintable() or {"/", "\\"} & set(name):
+        raise ValueError(f"{name!r} is not a plain file name")
+    return name
+
+
+PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 
 class DataFile(BaseModel):
@@ -14,7 +27,7 @@ class DataFile(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: PlainName
     rows: int
     bytes: int
     sha256: str
@@ -30,9 +43,9 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    table: str
-    partition: str
-    version: str
+    table: PlainName
+    partition: PlainName
+    version: PlainName
     rows: int
     files: tuple[DataFile, ...]
     columns: dict[str, str]
@@ -58,6 +71,33 @@ class Manifest(BaseModel):
         """Whether ``other`` is what this version was made from: the version that was read, or one of equal content."""
         same_version = self.inputs.get(other.reference) == other.version
         return same_version or self.input_contents.get(other.reference) == other.content_fingerprint
+
+
+class _VocabularyProperties(TypedDict):
+    chain: dict[str, str]
+    sizes: NotRequired[dict[str, int]]
+
+
+class _EncodedProperties(TypedDict):
+    vocabulary_fingerprint: NotRequired[str]
+    splits: NotRequired[dict[str, int]]
+    clicks: NotRequired[int]
+    unknown_rows: NotRequired[dict[str, int]]
+
+
+class _ValidationProperties(TypedDict):
+    champion_day: str | None
+    metrics: dict[str, Any] | None
+    reference: NotRequired[dict[str, Any] | None]
+
+
+_PROPERTIES: Final[dict[str, Any]] = {
+    FEATURE_VOCABULARY: _VocabularyProperties,
+    ENCODED_FEATURES: _EncodedProperties,
+    CHAMPION_VALIDATION: _ValidationProperties,
+}
+"""The shape of the properties from which decisions about many days are made: one of another shape harms only its own
+day, since it is found when its manifest is read."""
 
 
 def build_manifest(
@@ -88,6 +128,16 @@ def build_manifest(
         input_contents={manifest.reference: manifest.content_fingerprint for manifest in inputs},
         properties=dict(properties or {}),
     )
+
+
+def parse_manifest(data: bytes, table: str, partition: str) -> Manifest:
+    """The manifest of a place from its JSON. Raises ValueError when it is none, or that of another place."""
+    manifest = Manifest.model_validate_json(data)
+    if manifest.reference != f"{table}/{partition}":
+        raise ValueError(f"it is the manifest of {manifest.reference}")
+    if table in _PROPERTIES:
+        TypeAdapter(_PROPERTIES[table]).validate_python(manifest.properties)
+    return manifest
 
 
 def fingerprint(value: Any) -> str:

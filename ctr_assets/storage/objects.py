@@ -1,32 +1,66 @@
-"""Single small objects: read one with its generation, replace one atomically. Local disk and GCS."""
+"""Single small objects: read one, replace one atomically. Local disk and GCS."""
 
+import errno
 import os
 import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
+
+from ctr_assets.storage.damage import set_aside
 
 
 class CommitConflictError(RuntimeError):
     """Another writer replaced the object since this writer began."""
 
 
-def read_object(fs: Any, path: str) -> tuple[bytes | None, int | None]:
-    """Content and generation of an object; ``(None, 0)`` on GCS and ``(None, None)`` locally when there is none."""
+def read_object(fs: Any, path: str) -> bytes | None:
+    """Content of an object; None when there is none. Raises OSError when there is one that cannot be read."""
     if isinstance(fs, LocalFileSystem):
         try:
             with open(path, "rb") as file:
-                return file.read(), None
+                return file.read()
         except FileNotFoundError:
-            return None, None
-    blob = _blob(path)
-    from google.cloud.exceptions import NotFound
+            return None
+    from google.cloud.exceptions import Forbidden, NotFound
 
     try:
-        data = blob.download_as_bytes()
+        data: bytes = _blob(path).download_as_bytes()
     except NotFound:
-        return None, 0
-    return data, blob.generation
+        return None
+    except Forbidden as e:
+        raise PermissionError(errno.EACCES, "Permission denied", path) from e
+    return data
+
+
+@contextmanager
+def on_disk(fs: Any, path: str) -> Iterator[str]:
+    """Path of a file on this machine's disk: its own, or that of a copy, whole and gone after the context."""
+    if isinstance(fs, LocalFileSystem):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, os.path.basename(path))
+        fs.get_file(path, copy)
+        yield copy
+
+
+def find_generation(fs: Any, path: str) -> int | None:
+    """Generation of an object on GCS, 0 when there is none; None on a local disk, whose files have none."""
+    if isinstance(fs, LocalFileSystem):
+        return None
+    from google.cloud.exceptions import NotFound
+
+    blob = _blob(path)
+    try:
+        blob.reload()
+    except NotFound:
+        return 0
+    generation: int = blob.generation
+    return generation
 
 
 def replace_object(fs: Any, path: str, data: bytes, generation: int | None) -> None:
@@ -42,6 +76,8 @@ def replace_object(fs: Any, path: str, data: bytes, generation: int | None) -> N
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if os.path.isdir(path):  # no manifest, and no file replaces a folder
+            set_aside(fs, path)
         os.replace(temporary, path)
         return
     from google.api_core.exceptions import PreconditionFailed

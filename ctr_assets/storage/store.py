@@ -6,19 +6,25 @@ Layout under the root URL (a local folder or ``gs://bucket/prefix``)::
     <table>/<partition>/<version>/<file>     immutable files; readable only once a manifest names them
 """
 
+import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import IO, Any
 
 import fsspec
+import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
-from ctr_assets.storage.manifest import DataFile, Manifest, build_manifest
-from ctr_assets.storage.objects import read_object, replace_object
+from ctr_assets.storage.damage import Properties, UnreadableError, reading
+from ctr_assets.storage.manifest import DataFile, Manifest, build_manifest, parse_manifest
+from ctr_assets.storage.objects import find_generation, on_disk, read_object, replace_object
+from ctr_assets.tables import check_partition, how_to_materialize
 
 MANIFEST_NAME = "manifest.json"
 
@@ -27,8 +33,24 @@ class NotMaterializedError(LookupError):
     """A table's partition has no committed version yet."""
 
 
-class _OwningParquetFile(pq.ParquetFile):
-    """Closes the file that it was handed open: pyarrow leaves it open, and gcsfs then goes on prefetching for it."""
+class _TableFile(pq.ParquetFile):
+    """A Parquet file whose damage, wherever it is met, is told as :class:`UnreadableError`.
+
+    Closes the file that it was handed open: pyarrow leaves it open, and gcsfs then goes on prefetching for it.
+    """
+
+    def __init__(self, source: Any, reading: Callable[[], AbstractContextManager[None]], **options: Any) -> None:
+        self._reading_it = reading
+        with reading():
+            super().__init__(source, **options)
+
+    def read(self, *args: Any, **options: Any) -> pa.Table:
+        with self._reading_it():
+            return super().read(*args, **options)
+
+    def read_row_group(self, *args: Any, **options: Any) -> pa.Table:
+        with self._reading_it():
+            return super().read_row_group(*args, **options)
 
     def close(self, force: bool = True) -> None:
         super().close(force=force)
@@ -99,39 +121,95 @@ class Store:
         return "/".join((self.root.rstrip("/"), *parts))
 
     def find(self, table: str, partition: str) -> Manifest | None:
-        """The manifest of the current version, or None when nothing was ever committed."""
-        data, _ = read_object(self.fs, self.path(table, partition, MANIFEST_NAME))
-        return None if data is None else Manifest.model_validate_json(data)
+        """The manifest of the current version, or None when nothing was ever committed.
+
+        Raises :class:`UnreadableError` when there is something that is no manifest of this partition.
+        """
+        check_partition(table, partition)
+        name, todo = self._named(table, partition, MANIFEST_NAME), _todo(table, partition)
+        with reading(name, todo):
+            data = read_object(self.fs, self.path(table, partition, MANIFEST_NAME))
+            found = None if data is None else parse_manifest(data, table, partition)
+        if found is None:
+            return None
+        return found.model_copy(update={"properties": Properties(found.properties, name, todo)})
 
     def manifest(self, table: str, partition: str) -> Manifest:
         """The manifest of the current version. Raises :class:`NotMaterializedError`, which says what to do."""
         found = self.find(table, partition)
         if found is None:
-            raise NotMaterializedError(
-                f"{table}[{partition}] has no committed version under {self.url}: materialize {table} for {partition}"
-            )
+            todo = how_to_materialize(table, partition)
+            raise NotMaterializedError(f"{table}[{partition}] has no committed version under {self.url}: {todo}")
         return found
 
     def begin(self, table: str, partition: str) -> TableVersion:
-        """Start a fresh version; nothing is visible to readers before its commit."""
-        _, generation = read_object(self.fs, self.path(table, partition, MANIFEST_NAME))
+        """Start a fresh version; nothing is visible to readers before its commit. It may replace a damaged manifest."""
+        check_partition(table, partition)
+        generation = find_generation(self.fs, self.path(table, partition, MANIFEST_NAME))
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         return TableVersion(self, table, partition, version, generation)
 
     def file_path(self, manifest: Manifest, file: DataFile) -> str:
         return self.path(manifest.table, manifest.partition, manifest.version, file.name)
 
+    def file(self, manifest: Manifest, name: str) -> DataFile:
+        """The file of that name of a version. Raises :class:`UnreadableError` when its manifest names none."""
+        for file in manifest.files:
+            if file.name == name:
+                return file
+        named = ", ".join(file.name for file in manifest.files) or "no file"
+        place = self._named(manifest.table, manifest.partition, MANIFEST_NAME)
+        raise UnreadableError(f"{place} names no {name}, only {named}: {_todo(manifest.table, manifest.partition)}")
+
+    def reading(self, manifest: Manifest, file: DataFile, *others: type[Exception]) -> AbstractContextManager[None]:
+        """Inside it what reading a damaged file raises, ``others`` too, is told as :class:`UnreadableError`."""
+        name = self._named(manifest.table, manifest.partition, manifest.version, file.name)
+        return reading(name, _todo(manifest.table, manifest.partition), *others)
+
     def open_file(self, manifest: Manifest, file: DataFile) -> IO[bytes]:
-        """Open one of the files that a manifest names, for reading. The caller closes it."""
+        """Open one of the files that a manifest names, for reading. The caller closes it.
+
+        Raises :class:`UnreadableError` unless it is there and as large as its manifest says.
+        """
         path = self.file_path(manifest, file)
-        return open(path, "rb") if self.is_local else self.fs.open(path, "rb")
+        with self.reading(manifest, file):
+            source: Any = open(path, "rb") if self.is_local else self.fs.open(path, "rb")  # noqa: SIM115
+            size = os.fstat(source.fileno()).st_size if self.is_local else source.size
+            if size != file.bytes:
+                source.close()
+                raise ValueError(f"it is not what its manifest names: {size:,} bytes, not {file.bytes:,}")
+        opened: IO[bytes] = source
+        return opened
+
+    def read(self, manifest: Manifest, file: DataFile) -> bytes:
+        """All of a small file that a manifest names; its SHA-256 is compared too."""
+        with self.open_file(manifest, file) as source, self.reading(manifest, file):
+            data = source.read()
+            _check_sha256(hashlib.sha256(data).hexdigest(), file)
+        return data
+
+    @contextmanager
+    def local_file(self, manifest: Manifest, file: DataFile, *others: type[Exception]) -> Iterator[str]:
+        """Path on this machine's disk of a file that a manifest names, for readers of paths; its SHA-256 is compared.
+
+        In object storage of a copy, which is gone afterwards. Inside it the file is being read, as in :meth:`reading`.
+        """
+        self.open_file(manifest, file).close()
+        with self.reading(manifest, file, *others), on_disk(self.fs, self.file_path(manifest, file)) as path:
+            with open(path, "rb") as content:
+                _check_sha256(hashlib.file_digest(content, "sha256").hexdigest(), file)
+            yield path
 
     def parquet(self, manifest: Manifest, file: DataFile, **options: Any) -> pq.ParquetFile:
         """Open a Parquet file that a manifest names; the caller closes it (or leaves it to a ``with``)."""
-        path = self.file_path(manifest, file)
+        source, reading_it = self.open_file(manifest, file), partial(self.reading, manifest, file)
         if self.is_local:
-            return pq.ParquetFile(path, memory_map=True, **options)
-        return _OwningParquetFile(self.fs.open(path, "rb"), pre_buffer=False, **options)
+            source.close()
+            return _TableFile(self.file_path(manifest, file), reading_it, memory_map=True, **options)
+        return _TableFile(source, reading_it, pre_buffer=False, **options)
+
+    def _named(self, *parts: str) -> str:
+        return f"{'/'.join(parts)} under {self.url}"
 
     def remove_tree(self, *parts: str) -> None:
         """Delete everything below a path of the store; no error when there is nothing."""
@@ -143,3 +221,12 @@ class Store:
 def created_by(**labels: str) -> dict[str, str]:
     """Who writes: the labels given plus the process id."""
     return {**labels, "pid": str(os.getpid())}
+
+
+def _todo(table: str, partition: str) -> str:
+    return f"{how_to_materialize(table, partition)} again"
+
+
+def _check_sha256(found: str, file: DataFile) -> None:
+    if found != file.sha256:
+        raise ValueError(f"it is not what its manifest names: SHA-256 {found}, not {file.sha256}")

@@ -27,8 +27,7 @@ def write_vocabulary(version: TableVersion, vocabulary: Mapping[str, pa.Array]) 
 
 def open_vocabulary(store: Store, vocabulary: Manifest) -> pq.ParquetFile:
     """The file of a committed vocabulary; row group k is the feature at position k of ``FEATURES``."""
-    (file,) = (file for file in vocabulary.files if file.name == VOCABULARY_FILE)
-    return store.parquet(vocabulary, file)
+    return store.parquet(vocabulary, store.file(vocabulary, VOCABULARY_FILE))
 
 
 def read_values(store: Store, vocabulary: Manifest, features: Iterable[str]) -> dict[str, list[str]]:

@@ -47,6 +47,12 @@ class Ranks:
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.copy_(part.view_as(tensor))
 
+    def all(self, statement: bool) -> bool:
+        """Whether a statement is true on every rank."""
+        false = torch.tensor(0.0 if statement else 1.0, device=self.device)
+        self.sum([false])
+        return not bool(false)
+
     def sum_rows(self, rows: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Union over the ranks of distinct ``rows`` (U,), with the sum of their ``values`` (U, d); the same on each."""
         if self.world_size == 1:

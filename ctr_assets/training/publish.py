@@ -8,6 +8,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.storage.parts import describe, write_bytes
@@ -57,27 +58,17 @@ def publish(
 
 def read_card(store: Store, manifest: Manifest) -> dict[str, Any]:
     """The model card of a committed model."""
-    with store.open_file(manifest, _file(manifest, CARD_NAME)) as file:
-        card: dict[str, Any] = json.load(file)
+    file = store.file(manifest, CARD_NAME)
+    with store.reading(manifest, file):
+        card = json.loads(store.read(manifest, file))
+        if not isinstance(card, dict):
+            raise ValueError("it is no model card")
     return card
 
 
 def read_weights(store: Store, manifest: Manifest) -> dict[str, torch.Tensor]:
     """The weights of a committed model, on the CPU."""
-    file = _file(manifest, WEIGHTS_NAME)
-    if store.is_local:
-        return safetensors.torch.load_file(store.file_path(manifest, file))
-    with store.open_file(manifest, file) as source, tempfile.NamedTemporaryFile(suffix=".safetensors") as copy:
-        shutil.copyfileobj(source, copy, _COPY_BYTES)
-        copy.flush()
-        return {name: tensor.clone() for name, tensor in safetensors.torch.load_file(copy.name).items()}
-
-
-def _file(manifest: Manifest, name: str) -> Any:
-    found = [file for file in manifest.files if file.name == name]
-    if not found:
-        raise ValueError(
-            f"{manifest.reference} version {manifest.version} holds no {name} (only "
-            f"{', '.join(file.name for file in manifest.files)}): it is not a Wide & Deep model; train it again"
-        )
-    return found[0]
+    with store.local_file(manifest, store.file(manifest, WEIGHTS_NAME), SafetensorError) as path:
+        weights = safetensors.torch.load_file(path)
+        # Tensors of a copy would be views of a file that is gone.
+        return weights if store.is_local else {name: tensor.clone() for name, tensor in weights.items()}

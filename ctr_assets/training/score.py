@@ -14,7 +14,7 @@ from ctr_assets.training.config import Device
 from ctr_assets.training.distributed import choose_device
 from ctr_assets.training.frozen import FrozenWideDeep
 from ctr_assets.training.model import WideDeep
-from ctr_assets.training.publish import read_card, read_weights
+from ctr_assets.training.publish import CARD_NAME, read_card, read_weights
 from ctr_assets.training.rowgroups import to_matrix
 
 BATCH_ROWS = 4_096
@@ -31,9 +31,11 @@ class Scorer:
     @classmethod
     def load(cls, store: Store, manifest: Manifest, device: Device = "auto") -> "Scorer":
         """Read the model that a manifest of ``wide_deep_model`` names."""
-        card = read_card(store, manifest)
-        model = model_of_card(card)
-        model.load_state_dict(read_weights(store, manifest), assign=True)
+        card, weights = read_card(store, manifest), read_weights(store, manifest)
+        # TypeError and RuntimeError: a card of another shape, and weights that do not fit the model it describes.
+        with store.reading(manifest, store.file(manifest, CARD_NAME), TypeError, RuntimeError):
+            model = model_of_card(card)
+            model.load_state_dict(weights, assign=True)
         return cls(model, card, choose_device(device))
 
     @torch.no_grad()

@@ -6,11 +6,12 @@ Killed at any moment, a re-run goes on from the last whole epoch and ends with t
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
 from ctr_assets.features import FEATURE_SELECTIONS, Split
-from ctr_assets.storage import Manifest, Store, fingerprint
+from ctr_assets.storage import Manifest, Store, UnreadableError, fingerprint
 from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.card import build_card
@@ -29,6 +30,10 @@ STATE_FORMAT = 1
 """Raised when a change of this code would make old checkpoints continue wrongly."""
 EVALUATION_BATCH_ROWS = 32_768
 BASE_RATE_ROW_GROUPS = 64
+
+
+class OvertakenError(RuntimeError):
+    """Another training of the same inputs and settings committed its model and took this one's checkpoints away."""
 
 
 class NoTrainingRowsError(LookupError):
@@ -135,7 +140,7 @@ class _Training:
 
     @property
     def best(self) -> EpochMetrics:
-        return min(self.curve, key=lambda epoch: epoch.validation_logloss)
+        return _best(self.curve)
 
     def _is_finished(self) -> bool:
         if not self.curve:
@@ -154,22 +159,50 @@ class _Training:
         if self.ranks.is_zero:
             curve = [asdict(metrics) for metrics in self.curve]
             self.checkpoints.save(epoch, {"curve": curve, "trainer": self.trainer.state_dict()})
-            self.checkpoints.keep_only({epoch, self.best.epoch})
+            self.checkpoints.keep_only(epoch, self.best.epoch)
         self.log(f"{_line(metrics)}, {self.train_loader.total_rows / seconds:,.0f} rows/s")
 
     def _resume(self) -> None:
-        epoch = self.ranks.from_rank_zero(lambda: max(self.checkpoints.epochs(), default=0))
-        if epoch:
-            state = self.checkpoints.load(epoch, self.ranks.device)
-            self.trainer.load_state_dict(state["trainer"])
-            self.curve = [EpochMetrics(**metrics) for metrics in state["curve"]]
-            self.log(f"resumed after epoch {epoch} of an interrupted run: {_line(self.curve[-1])}")
+        """Go on from the newest checkpoint that every rank can read, and whose best epoch can be read too."""
+        for epoch in reversed(self.ranks.from_rank_zero(self.checkpoints.epochs)):
+            state = self._load(epoch)
+            if self.ranks.all(state is not None) and state is not None:
+                self.trainer.load_state_dict(state["trainer"])
+                self.curve = [EpochMetrics(**metrics) for metrics in state["curve"]]
+                self.log(f"resumed after epoch {epoch} of an interrupted run: {_line(self.curve[-1])}")
+                return
+
+    def _load(self, epoch: int) -> dict[str, Any] | None:
+        """The state after an epoch, if training can go on from it. Rank 0 sets a damaged one aside and says so."""
+        try:
+            state = self.checkpoints.load(epoch)
+            best = _best([EpochMetrics(**metrics) for metrics in state["curve"]]).epoch
+        except UnreadableError as e:
+            if self.ranks.is_zero:
+                self.checkpoints.set_aside(epoch)
+            self.log(f"warning: the checkpoint of epoch {epoch} is set aside, training goes on from one before: {e}")
+            return None
+        # Weights of an epoch that cannot be read could not be committed, were it the best to the end.
+        return state if best == epoch or self._load(best) is not None else None
+
+    def _best_weights(self) -> dict[str, torch.Tensor]:
+        if self.best.epoch == len(self.curve):
+            return self.trainer.model.state_dict()
+        try:
+            weights: dict[str, torch.Tensor] = self.checkpoints.load(self.best.epoch)["trainer"]["model"]
+        except UnreadableError as e:
+            committed = self.store.find(WIDE_DEEP_MODEL, self.window.day)
+            if committed is None or not isinstance(e.__cause__, FileNotFoundError):
+                raise
+            raise OvertakenError(
+                f"the checkpoint of epoch {self.best.epoch}, the best, is gone: another training of {self.window.day} "
+                f"with the same settings has ended and deleted it. {WIDE_DEEP_MODEL}[{self.window.day}] is version "
+                f"{committed.version} now; if that is of other settings, run this training again"
+            ) from e
+        return weights
 
     def _commit(self, created_by: dict[str, str]) -> Manifest:
-        if self.best.epoch == len(self.curve):
-            weights = self.trainer.model.state_dict()
-        else:
-            weights = self.checkpoints.load(self.best.epoch, torch.device("cpu"))["trainer"]["model"]
+        weights = self._best_weights()
         metrics = {"best_epoch": self.best.epoch, "epochs": len(self.curve), **asdict(self.best)}
         del metrics["epoch"]
         card = {**self.card, "metrics": metrics, "curve": [asdict(epoch) for epoch in self.curve]}
@@ -181,11 +214,10 @@ class _Training:
     def _loader(self, split: Split, batch_rows: int, *, shuffle: bool) -> Loader:
         groups = find_row_groups(self.store, self.window.encoded, split)
         rows = sum(group.rows for group in groups)
-        least = self.ranks.world_size if split is Split.TRAIN else 1
-        if rows < least:
+        if not rows:
             raise NoTrainingRowsError(
-                f"the window {self.window.days[0]}..{self.window.days[-1]} holds {rows} {split.value} rows, at least "
-                f"{least} needed: lengthen the window or materialize days that have labelled rows"
+                f"the window {self.window.days[0]}..{self.window.days[-1]} holds 0 {split.value} rows: lengthen the "
+                "window or materialize days that have labelled rows"
             )
         return Loader(
             self.store,
@@ -218,6 +250,10 @@ class _Training:
                 "device": [self.ranks.device.type, str(self.trainer.precision), self.ranks.world_size],
             }
         )
+
+
+def _best(curve: list[EpochMetrics]) -> EpochMetrics:
+    return min(curve, key=lambda epoch: epoch.validation_logloss)
 
 
 def _line(metrics: EpochMetrics) -> str:

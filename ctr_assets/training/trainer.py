@@ -33,7 +33,10 @@ class DivergedError(ArithmeticError):
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch on the device: the look-up of each table, and the labels (B,), float32."""
+    """A batch on the device: the look-up of each table, and the labels (B,), float32.
+
+    B may be 0: a rank that has no row of a step still exchanges its (zero) gradients with the others.
+    """
 
     lookups: list[Lookup]
     labels: torch.Tensor
@@ -130,8 +133,6 @@ class Trainer:
     def _batches(self, loader: Loader, epoch: int) -> Iterator[Batch]:
         device = self.ranks.device
         for matrix in loader.epoch(epoch):
-            if not len(matrix):
-                continue
             lookups = look_up(self.model.layout, np.ascontiguousarray(matrix[:, :-1]))
             labels = torch.from_numpy(matrix[:, -1].astype(np.float32))
             yield Batch([lookup.to(device) for lookup in lookups], labels.to(device))
