@@ -137,6 +137,8 @@ def parse_manifest(data: bytes, table: str, partition: str) -> Manifest:
         raise ValueError(f"it is the manifest of {manifest.reference}")
     if table in _PROPERTIES:
         TypeAdapter(_PROPERTIES[table]).validate_python(manifest.properties)
+    if table == FEATURE_VOCABULARY and partition not in manifest.properties["chain"]:
+        raise ValueError(f"its chain lacks {partition}, its own day")
     return manifest
 
 

@@ -159,7 +159,7 @@ class Store:
                 return file
         named = ", ".join(file.name for file in manifest.files) or "no file"
         place = self._named(manifest.table, manifest.partition, MANIFEST_NAME)
-        raise UnreadableError(f"{place} names no {name}, only {named}: {_todo(manifest.table, manifest.partition)}")
+        raise UnreadableError(f"{place} has no {name}, only {named}: {_todo(manifest.table, manifest.partition)}")
 
     def reading(self, manifest: Manifest, file: DataFile, *others: type[Exception]) -> AbstractContextManager[None]:
         """Inside it what reading a damaged file raises, ``others`` too, is told as :class:`UnreadableError`."""

@@ -19,8 +19,8 @@ class Loader:
 
     The row groups are put in a random order (the same on every rank), each rank takes an equal share of that order,
     fills a buffer of at least ``buffer_rows`` rows from it, shuffles the buffer and cuts batches. Batches of an epoch
-    differ by at most one row, so every rank makes :attr:`steps` steps and no step is a small rest. Where rows are few, a
-    rank's batch may be empty; no step is empty on every rank.
+    differ by at most one row, so every rank makes :attr:`steps` steps and no step is a small rest. Where rows are few,
+    a rank's batch may be empty; no step is empty on every rank.
 
     Memory: a buffer of ``buffer_rows`` plus one row group, one batch, and the row groups read ahead (at most
     1 + READ_AHEAD), however many rows there are.

@@ -4,7 +4,7 @@ import pytest
 
 from ctr_assets.features import Split
 from ctr_assets.split import split_codes, stable_hash
-from ctr_assets.storage import ParquetPart, Store
+from ctr_assets.storage import ParquetPart, Store, TableVersion
 from ctr_assets.storage.rows import ImpressionIds, iter_split, split_row_groups
 from ctr_assets.tables import ENCODED_FEATURES, RAW_IMPRESSIONS
 from ctr_assets_tests.encoded_days import write_days
@@ -21,14 +21,15 @@ def encoded_store(tmp_path) -> Store:
 
 def _rewrite_raw_in_small_row_groups(store: Store) -> None:
     """Put the same raw files, in row groups of 37 rows, under the same version."""
-    raw = store.manifest(RAW_IMPRESSIONS, DAY)
+    raw, files = store.manifest(RAW_IMPRESSIONS, DAY), []
     folder = store.path(raw.table, DAY, raw.version)
     for file in raw.files:
         with store.parquet(raw, file) as parquet:
             table = parquet.read()
         part = ParquetPart(store, folder, file.name, table.schema)
         part.write(table, 37)
-        part.close()
+        files.append(part.close())
+    TableVersion(store, raw.table, DAY, raw.version, None).commit(files, raw.columns)
 
 
 def test_the_splits_share_out_every_row_once(encoded_store: Store):

@@ -25,7 +25,9 @@ from ctr_assets_tests.encoded_days import write_days
 from ctr_assets_tests.training.conftest import DAYS
 from ctr_assets_tests.training.interrupted import train_until_killed
 
-TINY = TrainingConfig(hidden=[16], batch_size=400, epochs=3, patience=3, wide_dropout=0.2, precision="fp32")
+TINY = TrainingConfig(
+    hidden=[16], batch_size=400, epochs=3, patience=3, wide_dropout=0.2, precision="fp32", device="cpu"
+)
 """Three epochs of six steps over the three days of the ``store`` fixture."""
 
 
