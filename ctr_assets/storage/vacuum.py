@@ -100,7 +100,7 @@ def _old_versions(
             is_old = datetime.strptime(begun[1], "%Y%m%dT%H%M%S").replace(tzinfo=UTC) < before
             if is_old and (f"{table}/{partition}", name) not in named:
                 yield Garbage(table, path, _size(store, path), is_version=True)
-        elif _LEFT_BESIDE.match(name) and _modified(store, info) < before:
+        elif _LEFT_BESIDE.match(name) and _is_old(store, path, before):
             yield Garbage(table, path, _size(store, path))
 
 
@@ -109,9 +109,8 @@ def _old_checkpoints(store: Store, before: datetime) -> Iterator[Garbage]:
         for partition in _folders(store, CHECKPOINTS, table):
             for fingerprint in _folders(store, CHECKPOINTS, table, partition):
                 path = f"{CHECKPOINTS}/{table}/{partition}/{fingerprint}"
-                files = list(store.fs.find(store.path(path), detail=True).values())
-                if files and all(_modified(store, info) < before for info in files):
-                    yield Garbage(f"{CHECKPOINTS} of {table}", path, sum(int(info["size"]) for info in files))
+                if _is_old(store, path, before):
+                    yield Garbage(f"{CHECKPOINTS} of {table}", path, _size(store, path))
 
 
 def _folders(store: Store, *parts: str) -> list[str]:
@@ -133,6 +132,7 @@ def _size(store: Store, path: str) -> int:
     return sum(int(info["size"]) for info in store.fs.find(store.path(path), detail=True).values())
 
 
-def _modified(store: Store, info: dict[str, Any]) -> datetime:
-    modified: datetime = store.fs.modified(info["name"])
-    return modified
+def _is_old(store: Store, path: str, before: datetime) -> bool:
+    """Whether there are files at or below a path, and all of them are older."""
+    files = store.fs.find(store.path(path))
+    return bool(files) and all(store.fs.modified(file) < before for file in files)

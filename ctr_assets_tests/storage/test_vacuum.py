@@ -105,3 +105,62 @@ def test_what_is_no_version_is_not_touched(store):
     write(store, f"encoded_features/{DAY}/notes/readme.txt")
     write(store, "readme.txt")
     assert garbage(store) == {}
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1", b"\xff"])
+def test_what_an_unreadable_manifest_could_have_named_is_kept_and_told(store, content):
+    encoded, raw, model = (commit(store, table) for table in ("encoded_features", "raw_impressions", "wide_deep_model"))
+    for table in ("encoded_features", "raw_impressions", "wide_deep_model"):
+        commit(store, table)
+    write(store, f"raw_impressions/{DAY}/manifest.json.0123abcd.tmp")
+    write(store, f"encoded_features/{DAY}/manifest.json", content)
+    told: list[str] = []
+    found = find_garbage(store, keep_days=14, now=LATER, tell=told.append)
+    assert {each.path for each in found} == {
+        f"wide_deep_model/{DAY}/{model.version}",
+        f"raw_impressions/{DAY}/manifest.json.0123abcd.tmp",
+    }
+    (why,) = told
+    assert f"No version of encoded_features[{DAY}], raw_impressions, feature_vocabulary is deleted" in why
+    assert f"materialize encoded_features for {DAY} again" in why
+    commit(store, "encoded_features")
+    assert f"encoded_features/{DAY}/{encoded.version}" in garbage(store)
+    assert f"raw_impressions/{DAY}/{raw.version}" in garbage(store)
+
+
+def test_an_unreadable_manifest_of_raw_impressions_keeps_only_its_own_day(store):
+    old = commit(store, "raw_impressions")
+    other = store.begin("raw_impressions", "2014-10-22")
+    write(store, f"raw_impressions/2014-10-22/{other.version}/part.parquet")
+    write(store, f"raw_impressions/{DAY}/manifest.json", b"")
+    assert list(garbage(store)) == [f"raw_impressions/2014-10-22/{other.version}"]
+    assert exists(store, f"raw_impressions/{DAY}/{old.version}/part.parquet")
+
+
+def test_an_unreadable_manifest_of_a_table_that_is_not_ours_keeps_every_version(store):
+    commit(store)
+    commit(store)
+    commit(store, "numbers")
+    write(store, f"numbers/{DAY}/manifest.json", b"")
+    assert garbage(store) == {}
+
+
+def test_a_manifest_that_was_damaged_meanwhile_keeps_the_version(store):
+    commit(store)
+    commit(store)
+    (found,) = find_garbage(store, keep_days=14, now=LATER)
+    write(store, f"encoded_features/{DAY}/manifest.json", b"")
+    assert not delete_garbage(store, found)
+    assert exists(store, found.path)
+
+
+def test_what_was_set_aside_is_garbage_when_it_is_old(store):
+    current = commit(store)
+    write(store, f"encoded_features/{DAY}/manifest.json.0123abcd.damaged/inside")
+    folder = f"checkpoints/wide_deep_model/{DAY}/0123abcd"
+    write(store, f"{folder}/epoch-0001.pt.0123abcd.damaged")
+    found = find_garbage(store, keep_days=14, now=LATER)
+    assert garbage(store, now=datetime.now(UTC)) == {}
+    assert [each.path for each in found][-1] == folder
+    assert all(delete_garbage(store, each) for each in found)
+    assert store.manifest("encoded_features", DAY) == current
