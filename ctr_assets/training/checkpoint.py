@@ -82,10 +82,12 @@ class Checkpoints:
                     raise ValueError(f"it is not the state after epoch {epoch}")
         return state
 
-    def set_aside(self, epoch: int) -> None:
-        """Keep a damaged checkpoint for inspection under a name that is no checkpoint's; no error when it is gone."""
+    def set_aside(self, epoch: int) -> bool:
+        """Keep a damaged checkpoint for inspection under a name that is no checkpoint's; False when it is gone."""
         with suppress(FileNotFoundError):
             set_aside(self.store.fs, self._path(epoch))
+            return True
+        return False
 
     def keep_only(self, newest: int, best: int) -> None:
         """Delete the checkpoints before ``newest`` but ``best``; later ones are another training's, which is ahead."""

@@ -178,9 +178,8 @@ class _Training:
             state = self.checkpoints.load(epoch)
             best = _best([EpochMetrics(**metrics) for metrics in state["curve"]]).epoch
         except UnreadableError as e:
-            if self.ranks.is_zero:
-                self.checkpoints.set_aside(epoch)
-            self.log(f"warning: the checkpoint of epoch {epoch} is set aside, training goes on from one before: {e}")
+            became = "set aside" if self.ranks.is_zero and self.checkpoints.set_aside(epoch) else "gone"
+            self.log(f"warning: the checkpoint of epoch {epoch} is {became}, training goes on from one before: {e}")
             return None
         # Weights of an epoch that cannot be read could not be committed, were it the best to the end.
         return state if best == epoch or self._load(best) is not None else None
@@ -194,6 +193,7 @@ class _Training:
             committed = self.store.find(WIDE_DEEP_MODEL, self.window.day)
             if committed is None or not isinstance(e.__cause__, FileNotFoundError):
                 raise
+            self.checkpoints.remove()  # of no use without the best
             raise OvertakenError(
                 f"the checkpoint of epoch {self.best.epoch}, the best, is gone: another training of {self.window.day} "
                 f"with the same settings has ended and deleted it. {WIDE_DEEP_MODEL}[{self.window.day}] is version "

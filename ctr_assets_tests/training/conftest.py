@@ -9,6 +9,9 @@ import pytest
 
 from ctr_assets.storage import Store
 from ctr_assets_tests.encoded_days import write_days
+from ctr_assets_tests.kubernetes.fixtures import gcs, gcs_emulator
+
+__all__ = ["gcs", "gcs_emulator"]
 
 # Before torch is loaded: OpenMP threads that spin while they wait slow each other threefold on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -43,5 +46,7 @@ def store(tmp_path: Path) -> Store:
 def processes() -> ForkServerContext:
     """Starts processes that have torch imported already (an import takes seconds) but have used none of it."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ctr_assets_tests.training.interrupted", "ctr_assets_tests.training.ranked"])
+    context.set_forkserver_preload(
+        [f"ctr_assets_tests.training.{name}" for name in ("interrupted", "racing", "ranked")]
+    )
     return context

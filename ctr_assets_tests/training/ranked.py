@@ -32,7 +32,7 @@ def train_as_rank(url: str, config_json: str, out: str, window: list[str], dies_
         return loss
 
     Trainer.train_epoch = recorded  # type: ignore[method-assign]
-    params = {"store_url": url, "day": DAYS[-1], "window": window, "training": json.loads(config_json)}
+    params = {"store_url": url, "day": window[-1], "window": window, "training": json.loads(config_json)}
     error = ""
     try:
         jobs.main(["wide_deep_model", "--params", json.dumps(params)])
@@ -43,11 +43,11 @@ def train_as_rank(url: str, config_json: str, out: str, window: list[str], dies_
         Path(out, f"{rank}.json").write_text(json.dumps({"weights": seen, "error": error}))
 
 
-def train_as_rank_of_two(
-    rank: int, port: int, url: str, config_json: str, out: str, window: list[str], dies_in_epoch: int
+def train_as_rank_of_many(
+    rank: int, ranks: int, port: int, url: str, config_json: str, out: str, window: list[str], dies_in_epoch: int
 ) -> None:
-    """The same in the environment that a PyTorchJob gives: nobody ends this rank when the other dies."""
-    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    """The same in the environment that a PyTorchJob gives: nobody ends this rank when another dies."""
+    os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     train_as_rank(url, config_json, out, window, dies_in_epoch)
 
 

@@ -1,3 +1,4 @@
+import itertools
 import tracemalloc
 from collections import Counter
 from pathlib import Path
@@ -5,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ctr_assets.features import FEATURES, Split
 from ctr_assets.storage import Store
 from ctr_assets.tables import ENCODED_FEATURES, ENCODED_SCHEMA, columns_of
+from ctr_assets.training import loader as loading
 from ctr_assets.training.loader import Loader
-from ctr_assets.training.rowgroups import find_row_groups
+from ctr_assets.training.rowgroups import RowGroup, find_row_groups
 from ctr_assets_tests.encoded_days import write_days
 from ctr_assets_tests.training.conftest import DAYS
 
@@ -80,6 +84,37 @@ def test_ranks_share_the_rows_without_overlap_in_equal_steps(encoded_store, worl
     assert sum((Counter(as_rows(of_rank)) for of_rank in batches), Counter()) == expected
     for step in range(loaders[0].steps):
         assert sum(len(of_rank[step]) for of_rank in batches) == loaders[-1].global_batch_rows(step)
+
+
+@given(
+    rows=st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    world_size=st.integers(1, 6),
+    batch_rows=st.integers(1, 50),
+    buffer_rows=st.integers(1, 60),
+    shuffle=st.booleans(),
+)
+@settings(deadline=None, max_examples=150)
+def test_every_rank_makes_as_many_steps_however_few_the_rows(
+    rows, world_size, batch_rows, buffer_rows, shuffle
+) -> None:
+    starts = np.cumsum([0, *rows])
+    contents = [np.arange(a, b, dtype=np.int32)[:, None] for a, b in itertools.pairwise(starts)]
+    groups = [RowGroup(None, None, index, count, None) for index, count in enumerate(rows)]  # type: ignore[arg-type]
+    options = {"batch_rows": batch_rows, "buffer_rows": buffer_rows, "shuffle": shuffle, "world_size": world_size}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loading, "read_row_group", lambda store, group, columns: contents[group.index])
+        loaders = [Loader(None, groups, ["row"], rank=rank, **options) for rank in range(world_size)]  # type: ignore[arg-type]
+        batches = [[batch.copy() for batch in loader.epoch(3)] for loader in loaders]
+    total, steps = sum(rows), loaders[0].steps
+    assert sorted(row for of_rank in batches for batch in of_rank for row in batch[:, 0]) == list(range(total))
+    assert {len(of_rank) for of_rank in batches} == {steps}
+    assert steps == -(-total // (batch_rows * world_size))
+    for step in range(steps):
+        sizes = [len(of_rank[step]) for of_rank in batches]
+        assert sizes == [loaders[0].batch_rows(step, rank) for rank in range(world_size)]
+        assert 0 < sum(sizes) == loaders[0].global_batch_rows(step)
+        assert max(sizes) <= batch_rows
+        assert max(sizes) - min(sizes) <= 2
 
 
 def test_memory_does_not_grow_with_the_number_of_rows(tmp_path: Path) -> None:
