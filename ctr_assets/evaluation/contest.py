@@ -67,15 +67,19 @@ def find_rival(
 
     A champion whose files are damaged is as good as none: otherwise nothing could ever take its place.
     """
-    champion = None
     try:
         champion = store.find(CHAMPION_MODEL, CURRENT)
-        if champion is None:
-            return None, None, "There is no champion yet"
-        reason = why_not_readable(store, champion, day, fingerprint)
-        return champion, None if reason else load_champion(champion), reason
     except UnreadableError as e:
-        return champion, None, f"The champion is damaged: {e}"
+        return None, None, f"The champion is damaged: {e}"
+    if champion is None:
+        return None, None, "There is no champion yet"
+    reason = why_not_readable(store, champion, day, fingerprint)
+    if reason is not None:
+        return champion, None, reason
+    try:
+        return champion, load_champion(champion), None
+    except UnreadableError as e:
+        return None, None, f"The champion is damaged: {e}"
 
 
 def evaluated_candidate(store: Store, day: str) -> tuple[Manifest, Manifest]:

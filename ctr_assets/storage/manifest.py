@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, NotRequired
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
 
-from ctr_assets.tables import CHAMPION_VALIDATION, ENCODED_FEATURES, FEATURE_VOCABULARY
+from ctr_assets.tables import CHAMPION_MODEL, CHAMPION_VALIDATION, ENCODED_FEATURES, FEATURE_VOCABULARY
 
 
 def _plain_name(name: str) -> str:
@@ -91,13 +91,20 @@ class _ValidationProperties(TypedDict):
     reference: NotRequired[dict[str, Any] | None]
 
 
+class _ChampionProperties(TypedDict):
+    day: str
+    model_version: str
+    vocabulary_fingerprint: str
+
+
 _PROPERTIES: Final[dict[str, Any]] = {
     FEATURE_VOCABULARY: _VocabularyProperties,
     ENCODED_FEATURES: _EncodedProperties,
     CHAMPION_VALIDATION: _ValidationProperties,
+    CHAMPION_MODEL: _ChampionProperties,
 }
-"""The shape of the properties from which decisions about many days are made: one of another shape harms only its own
-day, since it is found when its manifest is read."""
+"""The shape of the properties from which decisions about many days are made: another shape is found when the manifest
+is read, so that it harms only its own day."""
 
 
 def build_manifest(

@@ -2,15 +2,16 @@ from typing import Any
 
 import pytest
 
-from ctr_assets.evaluation.contest import CURRENT, evaluated_candidate
+from ctr_assets.evaluation.contest import evaluated_candidate
 from ctr_assets.evaluation.metrics import evaluate
 from ctr_assets.evaluation.promotion import Decision
 from ctr_assets.evaluation.scored import RowsOf, score_rows
 from ctr_assets.jobs import champion_model
 from ctr_assets.jobs.champion_model import promote
-from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage import Manifest, Store, UnreadableError
 from ctr_assets.storage.window import check_window
-from ctr_assets.tables import CHAMPION_MODEL, EVALUATION_METRICS, WIDE_DEEP_MODEL
+from ctr_assets.tables import CHAMPION_MODEL, CURRENT, EVALUATION_METRICS, FEATURE_VOCABULARY, WIDE_DEEP_MODEL
+from ctr_assets_tests.damaging import damage, damage_file, manifest_path
 from ctr_assets_tests.evaluation.conftest import DAYS, TINY, RecordingReport, evaluate_day, train_wide_deep, window_of
 
 DAY, NEXT_DAY = DAYS[1], DAYS[2]
@@ -140,3 +141,30 @@ def test_a_damaged_model_is_not_promoted(store: Store):
     with pytest.raises(ValueError, match="is not what its manifest names"):
         _challenge(store, DAY)
     assert store.find(CHAMPION_MODEL, CURRENT) is None
+
+
+@pytest.mark.parametrize("what", ["manifest.json", "model.safetensors", "card.json"])
+@pytest.mark.parametrize("how", ["empty", "cut off", "flipped"])
+def test_a_damaged_champion_is_as_good_as_none_and_is_replaced(store: Store, what: str, how: str):
+    _challenge(store, DAY)
+    champion = _champion(store)
+    if what == "manifest.json":
+        named = f"champion_model/current/manifest.json under {store.url}"
+        damage_file(store, manifest_path(store, CHAMPION_MODEL, CURRENT), how)
+    else:
+        named = damage(store, champion, store.file(champion, what), how)
+    reported = _challenge(store, DAY)
+    assert reported["promoted"] is True
+    assert f"The champion is damaged: {named} cannot be read" in reported["reasons"]["raw_value"]
+    assert reported["champion_day"] == "none"
+    assert _champion(store).version not in (champion.version, "none")
+    assert _challenge(store, DAY)["decision"].endswith("the candidate is the champion already")
+
+
+def test_a_damaged_vocabulary_is_not_held_against_the_champion(store: Store):
+    _challenge(store, DAY)
+    before = _champion(store)
+    damage_file(store, manifest_path(store, FEATURE_VOCABULARY, DAY), "cut off")
+    with pytest.raises(UnreadableError, match=f"^feature_vocabulary/{DAY}/manifest.json under .* cannot be read"):
+        _challenge(store, DAY)
+    assert _champion(store) == before

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from ctr_assets.evaluation.contest import CURRENT
 from ctr_assets.evaluation.scored import RowsOf, read_scored
 from ctr_assets.features import Split
 from ctr_assets.jobs import champion_model, evaluation_report
@@ -15,6 +14,7 @@ from ctr_assets.plain_text import in_markdown
 from ctr_assets.storage import Store
 from ctr_assets.tables import (
     CHAMPION_MODEL,
+    CURRENT,
     ENCODED_FEATURES,
     EVALUATION_METRICS,
     EVALUATION_REPORT,

@@ -168,7 +168,8 @@ def test_what_another_training_deleted_meanwhile_is_no_bare_error(place, monkeyp
 
 def test_a_checkpoint_is_saved_though_another_training_removes_all_in_the_middle(tmp_path, monkeypatch) -> None:
     checkpoints = Checkpoints(Store(str(tmp_path)), WIDE_DEEP_MODEL, DAYS[0], "0123")
-    replace, makedirs, removed = os.replace, checkpoints.store.fs.makedirs, []
+    replace, makedirs = os.replace, checkpoints.store.fs.makedirs
+    removed: list[object] = []
 
     def removing(function, *args, **options):
         result = function(*args, **options) if function is makedirs else None
