@@ -12,6 +12,11 @@ HOME_DIR := $(abspath $(DATA))
 
 INSTANCE := $(HOME_DIR)/dagster
 
+# An empty DATA would be the root of this machine's disk, and two words two folders.
+$(if $(filter 1,$(words $(DATA))),,$(error DATA is '$(DATA)': expected one folder, its name without spaces))
+$(if $(filter-out cuda cpu,$(TORCH_BUILD)),$(error TORCH_BUILD is '$(TORCH_BUILD)': expected cuda or cpu))
+$(if $(filter-out kind gke,$(OVERLAY)),$(error OVERLAY is '$(OVERLAY)': expected kind or gke))
+
 # Only these two look at DATA; the tests and the checks have instances of their own.
 demo dev: export DAGSTER_HOME := $(INSTANCE)
 demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing

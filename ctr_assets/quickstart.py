@@ -19,6 +19,7 @@ from typing import Final
 import dagster as dg
 
 from ctr_assets.days import shift
+from ctr_assets.demo.calendar import MAX_ROWS
 from ctr_assets.oracle import best_reachable
 from ctr_assets.storage import Store
 
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=200_000, help="impressions to make over ten days (default 200000)")
     parser.add_argument("--home", type=Path, default=Path("data/demo"), help="folder of the demo (default data/demo)")
     args = parser.parse_args(argv)
+    if not DAYS <= args.rows <= MAX_ROWS:
+        parser.error(f"--rows is {args.rows}: expected {DAYS}, one a day, to {MAX_ROWS}")
     try:
         run_demo(args.rows, args.home.absolute())
     except DemoFailedError as e:

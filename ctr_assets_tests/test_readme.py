@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ctr_assets import settings
 from ctr_assets.defs.checks import CHECKS
 from ctr_assets.jobs.contract import METADATA, markdown_table
 
@@ -16,6 +17,11 @@ def test_the_contract_is_the_codes():
     stated = README.split("<!-- contract -->")[1].split("<!-- /contract -->")[0].strip()
     assert stated == markdown_table(), "paste the output of: python -m ctr_assets.jobs.contract"
     assert all(f"`{asset}`" in stated for asset in METADATA)
+
+
+def test_the_settings_are_the_codes():
+    stated = README.split("<!-- settings -->")[1].split("<!-- /settings -->")[0].strip()
+    assert stated == settings.markdown_table(), "paste the output of: python -m ctr_assets.settings"
 
 
 def test_every_check_is_named_beside_its_asset():

@@ -25,6 +25,10 @@ FORBIDDEN = {
     "jobs": {"dagster"},
     "days.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
     "features.py": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
+    "urls.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
+    "problems.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},
+    "launchpads.py": {"dagster", "dagster_pipes", *ENGINES},
+    "settings.py": {"dagster", "dagster_pipes", *ENGINES},
     "definitions.py": ENGINES,
 }
 
@@ -70,12 +74,20 @@ def test_definitions_load_without_engines(deployment):
     assert "dagster" in run.stdout.split()
 
 
-def test_an_unknown_deployment_is_named():
-    environment = {**os.environ, "CTR_DEPLOYMENT": "mainframe"}
-    run = subprocess.run(
-        [sys.executable, "-c", "import ctr_assets.definitions"], env=environment, capture_output=True, text=True
-    )
-    assert "CTR_DEPLOYMENT is 'mainframe', expected one of laptop, kubernetes" in run.stderr
+def test_settings_are_read_in_one_place():
+    found = {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and {"environ", "getenv", "EnvVar"} & names_of(node.func)
+        if any(isinstance(a, ast.Constant) and str(a.value).startswith("CTR_") for a in node.args)
+    }
+    # The launcher's own process id, told to its jobs: no setting.
+    assert found == {"jobs/__main__.py"}
+
+
+def names_of(node):
+    return {getattr(each, "attr", getattr(each, "id", None)) for each in ast.walk(node)}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))

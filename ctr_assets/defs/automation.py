@@ -1,21 +1,21 @@
 """What can be set of the automation, and whether it is on when a deployment is first loaded."""
 
-import json
-import os
 from typing import Any, Final
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from ctr_assets.automation.retraining import Policy
 from ctr_assets.automation.rules import WaitFor, WatchRules
+from ctr_assets.defs import SETTINGS
 from ctr_assets.defs.partitions import daily
+from ctr_assets.settings import Settings
 
-IS_ON: Final = os.environ.get("CTR_AUTOMATION", "off") == "on"
+IS_ON: Final = SETTINGS.automation == "on"
 """Runs cost money and minutes: a new deployment starts none until ``CTR_AUTOMATION=on``, or a switch in the UI."""
 SENSOR_STATUS: Final = dg.DefaultSensorStatus.RUNNING if IS_ON else dg.DefaultSensorStatus.STOPPED
 SCHEDULE_STATUS: Final = dg.DefaultScheduleStatus.RUNNING if IS_ON else dg.DefaultScheduleStatus.STOPPED
-SENSOR_SECONDS: Final = int(os.environ.get("CTR_SENSOR_SECONDS", "30"))
+SENSOR_SECONDS: Final = SETTINGS.sensor_seconds
 """Least seconds between two looks of a sensor."""
 
 
@@ -27,10 +27,10 @@ class LandingWatch(dg.ConfigurableResource):
         description="What says that a day is complete. settled: it has not changed for settle_seconds; success_marker: "
         "_SUCCESS was written in its folder, and no file after it (archives settle in any case)",
     )
-    settle_seconds: float = Field(
+    settle_seconds: FiniteFloat = Field(
         default=30, ge=0, le=86_400, description="Seconds between two looks that must find the same content"
     )
-    budget_seconds: float = Field(
+    budget_seconds: FiniteFloat = Field(
         default=20,
         gt=0,
         le=50,
@@ -48,15 +48,17 @@ class RetrainingPolicy(dg.ConfigurableResource):
     train_after_days: int = Field(
         default=1, ge=1, le=365, description="Labelled days newer than the newest model, from which on one is trained"
     )
-    max_normalized_entropy_increase: float = Field(
+    max_normalized_entropy_increase: FiniteFloat = Field(
         default=0.02,
         gt=0,
+        le=10,
         description="Relative increase of the champion's normalized entropy on the newest day over its own at "
         "promotion; more trains a model before train_after_days",
     )
-    max_calibration_error: float = Field(
+    max_calibration_error: FiniteFloat = Field(
         default=0.1,
         gt=0,
+        le=10,
         description="|champion's mean prediction / click rate - 1| on the newest day; more trains too",
     )
     launchpad: dict[str, Any] = Field(
@@ -69,17 +71,11 @@ class RetrainingPolicy(dg.ConfigurableResource):
         return Policy(self.train_after_days, self.max_normalized_entropy_increase, self.max_calibration_error)
 
 
-def landing_watch() -> LandingWatch:
-    """The defaults, and what the environment says of them."""
-    return LandingWatch(
-        wait_for=WaitFor(os.environ.get("CTR_WAIT_FOR", WaitFor.SETTLED)),
-        settle_seconds=float(os.environ.get("CTR_SETTLE_SECONDS", "30")),
-    )
+def landing_watch(settings: Settings = SETTINGS) -> LandingWatch:
+    """The defaults, and what the settings say of them."""
+    return LandingWatch(wait_for=settings.wait_for, settle_seconds=settings.settle_seconds)
 
 
-def retraining_policy() -> RetrainingPolicy:
-    """The defaults, and what the environment says of them."""
-    return RetrainingPolicy(
-        train_after_days=int(os.environ.get("CTR_TRAIN_AFTER_DAYS", "1")),
-        launchpad=json.loads(os.environ.get("CTR_TRAINING_LAUNCHPAD", "{}")),
-    )
+def retraining_policy(settings: Settings = SETTINGS) -> RetrainingPolicy:
+    """The defaults, and what the settings say of them."""
+    return RetrainingPolicy(train_after_days=settings.train_after_days, launchpad=settings.training_launchpad)

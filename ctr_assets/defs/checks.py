@@ -6,10 +6,10 @@ a day whose blocking checks did not pass. All of an asset's checks are one step;
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, FiniteFloat, model_validator
 
 from ctr_assets.defs.feature_tables import encoded_features, feature_vocabulary
 from ctr_assets.defs.ingest import impression_profile, raw_impressions
@@ -26,37 +26,58 @@ from ctr_assets.tables import ENCODED_FEATURES, ENCODED_SCHEMA, RAW_IMPRESSIONS,
 class CheckThresholds(dg.ConfigurableResource):
     """What still counts as usual. Relative to the trailing week unless said otherwise."""
 
-    max_row_ratio: float = Field(
-        default=3.0, gt=1, description="Rows of a day: at most this many times more, or fewer, than the week's median"
+    max_row_ratio: FiniteFloat = Field(
+        default=3.0,
+        gt=1,
+        le=1000,
+        description="Rows of a day: at most this many times more, or fewer, than the week's median",
     )
-    max_quarantined_share: float = Field(
+    max_quarantined_share: FiniteFloat = Field(
         default=0.005, ge=0, le=1, description="Rejected share of a day's rows, 0 to 1"
     )
-    max_duplicate_share: float = Field(
+    max_duplicate_share: FiniteFloat = Field(
         default=0.01, ge=0, le=1, description="Share of a day's rows, 0 to 1, whose id came before"
     )
-    min_click_rate: float = Field(default=0.005, ge=0, le=1, description="Clicks per labelled row, at least")
-    max_click_rate: float = Field(default=0.6, ge=0, le=1, description="Clicks per labelled row, at most")
-    max_click_rate_change: float = Field(
-        default=0.4, gt=0, description="Relative change of the click rate; changes within four standard errors pass"
+    min_click_rate: FiniteFloat = Field(default=0.005, ge=0, le=1, description="Clicks per labelled row, at least")
+    max_click_rate: FiniteFloat = Field(default=0.6, ge=0, le=1, description="Clicks per labelled row, at most")
+    max_click_rate_change: FiniteFloat = Field(
+        default=0.4,
+        gt=0,
+        le=100,
+        description="Relative change of the click rate; changes within four standard errors pass",
     )
-    max_unknown_increase: float = Field(
+    max_unknown_increase: FiniteFloat = Field(
         default=0.2, gt=0, le=1, description="Increase of a feature's share of rows with an unknown value, 0 to 1"
     )
-    max_stability_index: float = Field(
-        default=0.25, gt=0, description="Population stability index of a column; above 0.25 it is another population"
+    max_stability_index: FiniteFloat = Field(
+        default=0.25,
+        gt=0,
+        le=100,
+        description="Population stability index of a column; above 0.25 it is another population",
     )
     leakage_sample_rows: int = Field(
-        default=500_000, ge=1, description="Rows of a day whose split is computed again from the id and compared"
+        default=500_000,
+        ge=1,
+        le=100_000_000,
+        description="Rows of a day whose split is computed again from the id and compared",
     )
-    max_calibration_error: float = Field(
-        default=0.25, gt=0, description="|mean prediction / click rate - 1| on the test rows"
+    max_calibration_error: FiniteFloat = Field(
+        default=0.25, gt=0, le=100, description="|mean prediction / click rate - 1| on the test rows"
     )
-    max_logloss_increase: float = Field(
+    max_logloss_increase: FiniteFloat = Field(
         default=0.01,
         ge=0,
+        le=100,
         description="Relative increase of a new model's logloss over the champion's, on the same rows",
     )
+
+    @model_validator(mode="after")
+    def _click_rates_are_in_order(self) -> Self:
+        if self.min_click_rate > self.max_click_rate:
+            raise ValueError(
+                f"min_click_rate is {self.min_click_rate:g}, expected at most max_click_rate, {self.max_click_rate:g}"
+            )
+        return self
 
 
 @dataclass(frozen=True)

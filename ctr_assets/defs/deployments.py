@@ -1,11 +1,11 @@
 """What differs between a laptop and a cluster: one dict of resources each. The assets are the same."""
 
-import os
 from collections.abc import Callable
 from typing import Any, Final
 
 import dagster as dg
 
+from ctr_assets.defs import SETTINGS
 from ctr_assets.defs.automation import landing_watch, retraining_policy
 from ctr_assets.defs.checks import CheckThresholds
 from ctr_assets.defs.places import Places
@@ -18,7 +18,7 @@ def _laptop() -> dict[str, Any]:
     return {
         "places": _places(),
         "spark_launcher": LocalSparkLauncher(),
-        "pytorch_launcher": ProcessLauncher(processes=int(os.environ.get("CTR_TRAINING_PROCESSES", "1"))),
+        "pytorch_launcher": ProcessLauncher(processes=SETTINGS.training_processes),
     }
 
 
@@ -26,9 +26,9 @@ def _kubernetes() -> dict[str, Any]:
     from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher, SparkLauncher
 
     common: dict[str, Any] = {
-        "settings_file": dg.EnvVar("CTR_KUBERNETES_SETTINGS"),
-        "messages_url": dg.EnvVar("CTR_MESSAGES_URL"),
-        "kubeconfig": os.environ.get("CTR_KUBECONFIG"),
+        "settings_file": SETTINGS.kubernetes_settings or "",
+        "messages_url": SETTINGS.messages_url or "",
+        "kubeconfig": SETTINGS.kubeconfig,
     }
     return {
         "places": _places(),
@@ -38,7 +38,7 @@ def _kubernetes() -> dict[str, Any]:
 
 
 def _places() -> Places:
-    return Places(landing_url=dg.EnvVar("CTR_LANDING_URL"), store_url=dg.EnvVar("CTR_STORE_URL"))
+    return Places(landing_url=SETTINGS.landing_url or "", store_url=SETTINGS.store_url or "")
 
 
 DEPLOYMENTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {"laptop": _laptop, "kubernetes": _kubernetes}
@@ -46,7 +46,7 @@ DEPLOYMENTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {"laptop": _laptop
 
 def deployment_sensors() -> list[dg.SensorDefinition]:
     """Sensors that only the deployment of ``CTR_DEPLOYMENT`` needs."""
-    if deployment() != "kubernetes":
+    if SETTINGS.deployment != "kubernetes":
         return []
     from ctr_assets.defs.sweep import orphan_sweeper
 
@@ -59,13 +59,5 @@ def deployment_resources() -> dict[str, Any]:
         "thresholds": CheckThresholds(),
         "landing_watch": landing_watch(),
         "retraining_policy": retraining_policy(),
-        **DEPLOYMENTS[deployment()](),
+        **DEPLOYMENTS[SETTINGS.deployment](),
     }
-
-
-def deployment() -> str:
-    """The deployment that ``CTR_DEPLOYMENT`` names (default: laptop). Raises ValueError."""
-    name = os.environ.get("CTR_DEPLOYMENT", "laptop")
-    if name not in DEPLOYMENTS:
-        raise ValueError(f"CTR_DEPLOYMENT is {name!r}, expected one of {', '.join(DEPLOYMENTS)}")
-    return name

@@ -5,8 +5,10 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import dagster as dg
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
+
+from ctr_assets.problems import problems
 
 
 class JobConfig(dg.Config):
@@ -22,15 +24,25 @@ class JobConfig(dg.Config):
 def launchpad_config(model: type[BaseModel], name: str) -> type[JobConfig]:
     """A Dagster config class whose fields are those of ``model``, each optional.
 
-    A field that is left out keeps the model's own default, which may depend on its other fields (a preset).
+    A field that is left out keeps the model's own default, which may depend on its other fields (a preset). What is
+    set must be what the model takes as a whole: bounds of a list's items and rules between fields included.
     """
+
+    def is_accepted(config: JobConfig) -> JobConfig:
+        try:
+            model.model_validate(chosen(config))
+        except ValidationError as e:
+            raise ValueError(problems(name, e)) from e
+        return config
+
     fields: dict[str, Any] = {}
     for field_name, info in model.model_fields.items():
         default = "the preset's" if "preset" in model.model_fields and field_name != "preset" else repr(info.default)
         description = f"{info.description} (default: {default})"
         field = FieldInfo.merge_field_infos(info, default=None, description=description)
         fields[field_name] = (_dagster_type(info.annotation, f"{name}_{field_name}") | None, field)
-    return create_model(name, __base__=JobConfig, __doc__=model.__doc__, **fields)
+    rules: dict[str, Any] = {"is_accepted": model_validator(mode="after")(is_accepted)}
+    return create_model(name, __base__=JobConfig, __doc__=model.__doc__, __validators__=rules, **fields)
 
 
 def chosen(config: dg.Config) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Stage 3: models of a trailing window, their evaluation, and the one that is promoted."""
 
 import dagster as dg
-from pydantic import Field
 
 from ctr_assets.defs.feature_tables import encoded_features
 from ctr_assets.defs.jobs import launch_each_day, launch_once
@@ -9,12 +8,12 @@ from ctr_assets.defs.launchpad import JobConfig, chosen, launchpad_config
 from ctr_assets.defs.partitions import daily, day_after, trailing_window, trailing_window_and_next_day, window_of
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schema import OWNERS, PYTORCH_KINDS
-from ctr_assets.etl.gbt_config import GbtConfig
 from ctr_assets.launch import JobLauncher
-from ctr_assets.training.config import TrainingConfig
+from ctr_assets.launchpads import LAUNCHPADS
 
-WideDeepConfig = launchpad_config(TrainingConfig, "WideDeepConfig")
-GbtBaselineConfig = launchpad_config(GbtConfig, "GbtBaselineConfig")
+WideDeepConfig = launchpad_config(LAUNCHPADS["wide_deep_model"], "WideDeepConfig")
+GbtBaselineConfig = launchpad_config(LAUNCHPADS["gbt_baseline"], "GbtBaselineConfig")
+ChampionConfig = launchpad_config(LAUNCHPADS["champion_model"], "ChampionConfig")
 _window_deps = [dg.AssetDep(encoded_features, partition_mapping=trailing_window)]
 
 
@@ -113,16 +112,6 @@ def evaluation_report(
     return launch_each_day(context, pytorch_launcher, places, config)
 
 
-class ChampionConfig(JobConfig):
-    """Which model is put up for promotion."""
-
-    candidate_day: str | None = Field(
-        default=None,
-        description="Day (YYYY-MM-DD) of the model to consider; when left out, the run's partition (the last of "
-        "a range) or, in a run without one, the newest evaluated day",
-    )
-
-
 # The report first: it is written against the champion that this asset may replace.
 @dg.asset(
     deps=[evaluation_metrics, evaluation_report],
@@ -133,12 +122,14 @@ class ChampionConfig(JobConfig):
 )
 def champion_model(
     context: dg.AssetExecutionContext,
-    config: ChampionConfig,
+    config: ChampionConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
     """The promoted model: replaced only by one with a lower logloss on the same rows that also beats the baselines."""
-    return launch_once(context, pytorch_launcher, places, config, day=config.candidate_day or _candidate_day(context))
+    return launch_once(
+        context, pytorch_launcher, places, config, day=chosen(config).get("candidate_day") or _candidate_day(context)
+    )
 
 
 def _candidate_day(context: dg.AssetExecutionContext) -> str:

@@ -1,15 +1,15 @@
 """The days of the graph, UTC, and the trailing window of the models."""
 
-import os
 from typing import Final
 
 import dagster as dg
 
 from ctr_assets.days import shift
+from ctr_assets.defs import SETTINGS
 
-FIRST_DAY: Final = os.environ.get("CTR_FIRST_DAY", "2014-10-21")
-LAST_DAY: Final = os.environ.get("CTR_LAST_DAY", "2014-10-31")
-"""Last day of the published data (Kaggle's unlabelled test day); ``open`` for a live feed, one more day every day."""
+FIRST_DAY: Final = SETTINGS.first_day
+LAST_DAY: Final = SETTINGS.last_day
+"""``open`` for a live feed, one more day every day; else by default Kaggle's unlabelled test day."""
 
 WINDOW_DAYS: Final = 10
 """Days of impressions a model is trained on: all the labelled days of the published data."""

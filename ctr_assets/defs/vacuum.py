@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from ctr_assets.defs.places import Places
 from ctr_assets.plain_text import in_markdown, markdown_table
@@ -15,7 +15,7 @@ from ctr_assets.storage.vacuum import delete_garbage, find_garbage
 class VacuumConfig(dg.Config):
     """How long what is unreadable is kept."""
 
-    keep_days: float = Field(
+    keep_days: FiniteFloat = Field(
         default=14,
         ge=1,
         le=3650,

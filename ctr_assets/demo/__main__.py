@@ -11,13 +11,24 @@ from ctr_assets.demo.generate import generate
 from ctr_assets.demo.published import FIRST_PUBLISHED_DAY
 
 
+def day(text: str) -> date:
+    """An argument that is a day; 20141021 and 2014-W43-2 are ISO too, but folders are not named so."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or str(found) != text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day: expected YYYY-MM-DD")
+    return found
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
     p = argparse.ArgumentParser(prog="python -m ctr_assets.demo", description="Makes Avazu-shaped impressions.")
     p.add_argument("--rows", type=int, default=200_000, help="impressions over all days (default: %(default)s)")
     p.add_argument("--landing", type=Path, required=True, help="folder of day=YYYY-MM-DD/impressions.csv")
     p.add_argument("--truth", type=Path, required=True, help="folder of day=YYYY-MM-DD.parquet (click probabilities)")
-    p.add_argument("--first-day", type=date.fromisoformat, default=FIRST_PUBLISHED_DAY, help="default: %(default)s")
+    p.add_argument("--first-day", type=day, default=FIRST_PUBLISHED_DAY, help="default: %(default)s")
     p.add_argument("--days", type=int, default=10, help="consecutive days (default: %(default)s)")
     p.add_argument("--seed", type=int, default=2014, help="the same seed gives the same bytes (default: %(default)s)")
     p.add_argument("--gzip", action="store_true", help="write impressions.csv.gz")

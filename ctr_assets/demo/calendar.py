@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 from ctr_assets.demo.published import FIRST_PUBLISHED_DAY, published
 
+MAX_ROWS = 10_000_000_000
+"""Ten billion impressions are 1.5 TB of CSV; counts of more than 2**53 would not be exact."""
+CENTURY = range(2000, 2100)
+"""The log writes an hour with a two-digit year."""
+
 
 @dataclass(frozen=True)
 class DayPlan:
@@ -49,17 +54,21 @@ def plan_days(rows: int, first_day: date, days: int) -> list[DayPlan]:
     """The plan of each day, in date order.
 
     Args:
-        rows: impressions over all days, >= 1.
-        first_day: first UTC date.
+        rows: impressions over all days, 1 to MAX_ROWS.
+        first_day: first UTC date; all days are of CENTURY.
         days: number of consecutive days, >= 1.
 
     Raises:
-        ValueError: rows or days is below 1.
+        ValueError: an argument is out of range.
     """
     if rows < 1:
         raise ValueError(f"rows is {rows}: ask for at least 1 impression")
+    if rows > MAX_ROWS:
+        raise ValueError(f"rows is {rows}: ask for at most {MAX_ROWS:,} impressions")
     if days < 1:
         raise ValueError(f"days is {days}: ask for at least 1 day")
+    if first_day.year not in CENTURY or days > (date(CENTURY.stop, 1, 1) - first_day).days:
+        raise ValueError(f"{days} days from {first_day} are not all of 2000 to 2099, as the log's two-digit years are")
     figures = published()
     dates = [first_day + timedelta(days=offset) for offset in range(days)]
     ages = [(day - FIRST_PUBLISHED_DAY).days for day in dates]

@@ -17,15 +17,20 @@ from dagster_pipes import (
     PipesMessageWriter,
     open_dagster_pipes,
 )
+from pydantic import ValidationError
 
 from ctr_assets.jobs import PYTORCH_JOBS, SPARK_JOBS
 from ctr_assets.jobs.report import PipesReport, Report, SilentReport, TerminalReport
+from ctr_assets.problems import SettingsError, problems
 
 
 def run_job(name: str, params_json: str, report: Report) -> None:
-    """Validate the parameters and run the job to its end. Raises whatever the job raises."""
+    """Validate the parameters and run the job to its end. Raises SettingsError, or whatever the job raises."""
     module: Any = import_module(f"ctr_assets.jobs.{name}")
-    params = module.Params.model_validate_json(params_json)
+    try:
+        params = module.Params.model_validate_json(params_json)
+    except ValidationError as e:
+        raise SettingsError(problems(f"--params of {name}", e)) from e
     if name in SPARK_JOBS:
         from pyspark.sql import SparkSession
 
@@ -60,7 +65,10 @@ def main(argv: list[str] | None = None) -> int:
         with open_dagster_pipes(message_writer=message_writer()) as pipes:
             run_job_reporting(args.name, args.params, pipes)
     else:
-        run_job(args.name, args.params, TerminalReport())
+        try:
+            run_job(args.name, args.params, TerminalReport())
+        except SettingsError as e:
+            parser.error(str(e))
     return 0
 
 

@@ -14,6 +14,7 @@ import shutil
 
 from pydantic import Field
 
+from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import hold_contest
 from ctr_assets.evaluation.promotion import Decision
 from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf
@@ -29,7 +30,7 @@ _COPY_BYTES = 1 << 22
 class Params(DayParams):
     """What the job is told."""
 
-    day: str = Field(description="Day of the model that is put up for promotion, YYYY-MM-DD")
+    day: Day = Field(description="Day of the model that is put up for promotion, YYYY-MM-DD")
 
 
 def run(params: Params, report: Report) -> None:

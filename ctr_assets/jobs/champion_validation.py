@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import find_rival
 from ctr_assets.evaluation.metrics import Assessment, assess
 from ctr_assets.evaluation.plots import reliability
@@ -37,7 +38,7 @@ HELD_AGAINST: Final = ("normalized_entropy", "calibration_ratio")
 class Params(DayParams):
     """What the job is told."""
 
-    day: str = Field(description="Day whose impressions the champion is scored on, YYYY-MM-DD")
+    day: Day = Field(description="Day whose impressions the champion is scored on, YYYY-MM-DD")
 
 
 def run(params: Params, report: Report) -> None:

@@ -19,10 +19,11 @@ import json
 import os
 import time
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from ctr_assets.days import Day, shift
 from ctr_assets.evaluation.metrics import Assessment, assess
 from ctr_assets.evaluation.plots import draw_all
 from ctr_assets.evaluation.scored import (
@@ -41,7 +42,7 @@ from ctr_assets.evaluation.scored import (
 )
 from ctr_assets.evaluation.summary import comparison_table
 from ctr_assets.evaluation.trees import GbtScorer
-from ctr_assets.jobs.parameters import DayParams
+from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, markdown, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Manifest, Store
@@ -60,11 +61,16 @@ from ctr_assets.tables import (
 METRICS_NAME = "metrics.json"
 
 
-class Params(DayParams):
-    """What the job is told."""
+class Params(WindowParams):
+    """What the job is told. The test rows of the window are scored."""
 
-    window: list[str] = Field(min_length=1, description="Days whose test rows are scored: the window of the models")
-    next_day: str | None = Field(default=None, description="The day after, scored where it is encoded and labelled")
+    next_day: Day | None = Field(default=None, description="The day after, scored where it is encoded and labelled")
+
+    @model_validator(mode="after")
+    def _next_day_is_the_day_after(self) -> Self:
+        if self.next_day not in (None, shift(self.day, 1)):
+            raise ValueError(f"next_day is {self.next_day}, expected {shift(self.day, 1)}, the day after, or null")
+        return self
 
 
 def run(params: Params, report: Report) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ctr_assets import __version__
+from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
 from ctr_assets.evaluation.document import render_html, render_markdown, render_table
 from ctr_assets.evaluation.metrics import assess
@@ -51,7 +52,7 @@ MARKDOWN_NAME: Final = "report.md"
 class Params(DayParams):
     """What the job is told."""
 
-    day: str = Field(description="Day of the model, YYYY-MM-DD")
+    day: Day = Field(description="Day of the model, YYYY-MM-DD")
 
 
 def run(params: Params, report: Report) -> None:

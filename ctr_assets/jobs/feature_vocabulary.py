@@ -1,11 +1,12 @@
 """Job: the training rows of raw days → their append-only vocabularies."""
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, PositiveInt, model_validator
 
-from ctr_assets.features import FEATURES
+from ctr_assets.days import Day, shift
+from ctr_assets.features import FEATURE_BY_NAME, FEATURES
 from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
@@ -17,8 +18,18 @@ if TYPE_CHECKING:
 
 
 class Params(DaysParams):
-    previous_day: str | None = Field(description="The day before the first, or null when that is the first of all")
-    min_counts: dict[str, int] = Field(default_factory=dict, description="Overrides of the features' min_count")
+    previous_day: Day | None = Field(description="The day before the first, or null when that is the first of all")
+    min_counts: dict[str, PositiveInt] = Field(default_factory=dict, description="Overrides of the features' min_count")
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        if self.previous_day not in (None, before := shift(self.days[0], -1)):
+            raise ValueError(
+                f"previous_day is {self.previous_day}, expected {before}, the day before the first, or null"
+            )
+        if unknown := [name for name in self.min_counts if name not in FEATURE_BY_NAME]:
+            raise ValueError(f"min_counts: {', '.join(unknown)} is no feature; there are {', '.join(FEATURE_BY_NAME)}")
+        return self
 
 
 def run(params: Params, report: r.Report, spark: "SparkSession") -> None:

@@ -7,10 +7,8 @@ Reported metadata: the figures of every table (``dagster/row_count`` is of the t
 import time
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from ctr_assets.etl.gbt_config import GbtConfig
-from ctr_assets.jobs.parameters import DayParams
+from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, table
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Store
@@ -19,10 +17,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-class Params(DayParams):
+class Params(WindowParams):
     """What the job is told."""
 
-    window: list[str] = Field(min_length=1, description="Days to learn from, the model's day included")
     gbt: GbtConfig = GbtConfig()
 
 

@@ -5,24 +5,26 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from ctr_assets.days import Day
 from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.landing.account import ACCOUNT_COLUMNS, account_rows, rows_outside
 from ctr_assets.storage import Store
 from ctr_assets.tables import QUARANTINE
+from ctr_assets.urls import Place
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 class Params(DaysParams):
-    landing_url: str = Field(description="Folder or gs:// prefix of the delivered files")
+    landing_url: Place = Field(description="Folder or gs:// prefix of the delivered files")
     max_quarantined_share: float = Field(
         default=0.01, ge=0, le=1, description="Share of rejected rows above which nothing is committed"
     )
-    first_day: str = Field(default="", description="First day of the graph, YYYY-MM-DD; rows before it are counted")
-    last_day: str = Field(default="9999-12-31", description="Its last day; rows after it are counted")
+    first_day: Day = Field(default="2000-01-01", description="First day of the graph; rows before it are counted")
+    last_day: Day = Field(default="2099-12-31", description="Its last day; rows after it are counted")
 
 
 def run(params: Params, report: r.Report, spark: "SparkSession") -> None:

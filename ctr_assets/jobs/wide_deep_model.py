@@ -3,10 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import Field
-
 from ctr_assets.evaluation.report_plots import training_curve
-from ctr_assets.jobs.parameters import DayParams
+from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, path, picture
 from ctr_assets.storage import Store
 from ctr_assets.tables import WIDE_DEEP_MODEL
@@ -14,10 +12,9 @@ from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.train import TrainedModel, train
 
 
-class Params(DayParams):
+class Params(WindowParams):
     """What the job is told."""
 
-    window: list[str] = Field(description="Days to learn from, oldest first; the last is the model's day")
     training: TrainingConfig = TrainingConfig()
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import dagster as dg
 from dagster._core.pipes.context import PipesSession
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS
 from ctr_assets.launch.job import Footprint, JobDescription
@@ -23,7 +23,9 @@ class ProcessLauncher(JobLauncher):
     """Runs ``python -m ctr_assets.jobs`` on this machine, through ``torchrun`` when it has more than one process."""
 
     processes: int = Field(default=1, ge=1, le=64, description="Data-parallel processes of the training job")
-    grace_seconds: float = Field(default=10.0, ge=0, description="Seconds between SIGTERM and SIGKILL on cancel")
+    grace_seconds: FiniteFloat = Field(
+        default=10.0, ge=0, le=3600, description="Seconds between SIGTERM and SIGKILL on cancel"
+    )
 
     def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
         environment = {

@@ -4,10 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, NotRequired
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
-from typing_extensions import TypedDict  # pydantic takes that of typing from Python 3.12 on
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ctr_assets.tables import CHAMPION_MODEL, CHAMPION_VALIDATION, ENCODED_FEATURES, FEATURE_VOCABULARY
 
@@ -73,31 +72,31 @@ class Manifest(BaseModel):
         return same_version or self.input_contents.get(other.reference) == other.content_fingerprint
 
 
-class _VocabularyProperties(TypedDict):
+class _VocabularyProperties(BaseModel):
     chain: dict[str, str]
-    sizes: NotRequired[dict[str, int]]
+    sizes: dict[str, int] = {}
 
 
-class _EncodedProperties(TypedDict):
-    vocabulary_fingerprint: NotRequired[str]
-    splits: NotRequired[dict[str, int]]
-    clicks: NotRequired[int]
-    unknown_rows: NotRequired[dict[str, int]]
+class _EncodedProperties(BaseModel):
+    vocabulary_fingerprint: str = ""
+    splits: dict[str, int] = {}
+    clicks: int = 0
+    unknown_rows: dict[str, int] = {}
 
 
-class _ValidationProperties(TypedDict):
+class _ValidationProperties(BaseModel):
     champion_day: str | None
     metrics: dict[str, Any] | None
-    reference: NotRequired[dict[str, Any] | None]
+    reference: dict[str, Any] | None = None
 
 
-class _ChampionProperties(TypedDict):
+class _ChampionProperties(BaseModel):
     day: str
     model_version: str
     vocabulary_fingerprint: str
 
 
-_PROPERTIES: Final[dict[str, Any]] = {
+_PROPERTIES: Final[dict[str, type[BaseModel]]] = {
     FEATURE_VOCABULARY: _VocabularyProperties,
     ENCODED_FEATURES: _EncodedProperties,
     CHAMPION_VALIDATION: _ValidationProperties,
@@ -143,7 +142,7 @@ def parse_manifest(data: bytes, table: str, partition: str) -> Manifest:
     if manifest.reference != f"{table}/{partition}":
         raise ValueError(f"it is the manifest of {manifest.reference}")
     if table in _PROPERTIES:
-        TypeAdapter(_PROPERTIES[table]).validate_python(manifest.properties)
+        _PROPERTIES[table].model_validate(manifest.properties)
     if table == FEATURE_VOCABULARY and partition not in manifest.properties["chain"]:
         raise ValueError(f"its chain lacks {partition}, its own day")
     return manifest

@@ -1,6 +1,6 @@
 """What a training is told: one typed configuration and its presets. Pure data, importable without torch."""
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -8,6 +8,7 @@ Preset = Literal["default", "original"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
 RowOptimizerName = Literal["adam", "adagrad"]
+Units = Annotated[int, Field(ge=1, le=16_384)]
 
 # The original study's figures. Its embeddings and wide weights were trained by the same Adam as the rest.
 _ORIGINAL: Final[dict[str, Any]] = {
@@ -35,13 +36,16 @@ class TrainingConfig(BaseModel):
     and a patience of 1 ends it. 400-400-400 units score no better than 256-128 on either, at a third of the speed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     preset: Preset = Field(
         default="default", description="Fills every field that is not given; also selects the features"
     )
-    hidden: list[int] = Field(
-        default=[256, 128], min_length=1, description="Units of each hidden layer of the deep part"
+    hidden: list[Units] = Field(
+        default=[256, 128],
+        min_length=1,
+        max_length=16,
+        description="Units of each hidden layer of the deep part, 1 to 16,384 each",
     )
     wide_dropout: float = Field(
         default=0.0, ge=0, lt=1, description="Probability that a wide input is dropped from a row in training (no unit)"

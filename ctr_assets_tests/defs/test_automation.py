@@ -22,6 +22,7 @@ from ctr_assets.defs.places import Places
 from ctr_assets.defs.schedules import daily_catch_up
 from ctr_assets.defs.sensors import landing_sensor, retraining_sensor, stale_features_sensor
 from ctr_assets.landing.zone import LandingZoneError
+from ctr_assets.settings import read_settings
 from ctr_assets.storage import Store
 from ctr_assets_tests.automation.tables import DAYS, Tables
 from ctr_assets_tests.automation.watching import write
@@ -182,7 +183,7 @@ def test_an_unreachable_landing_zone_fails_the_tick(deployed):
 def test_the_watch_takes_its_settings_from_the_environment(monkeypatch):
     monkeypatch.setenv("CTR_SETTLE_SECONDS", "300")
     monkeypatch.setenv("CTR_WAIT_FOR", "success_marker")
-    rules = automation.landing_watch().rules()
+    rules = automation.landing_watch(read_settings()).rules()
     assert (rules.settle_seconds, rules.wait_for, rules.days[0]) == (300, WaitFor.SUCCESS_MARKER, "2014-10-21")
 
 
@@ -284,7 +285,7 @@ def test_every_model_of_a_changed_day_is_trained_again(deployed):
 
 def test_the_policy_is_taken_from_the_environment(monkeypatch):
     monkeypatch.setenv("CTR_TRAIN_AFTER_DAYS", "7")
-    assert automation.retraining_policy().policy().train_after_days == 7
+    assert automation.retraining_policy(read_settings()).policy().train_after_days == 7
 
 
 KEY = BLOCKING_BEFORE_TRAINING[0]

@@ -25,6 +25,7 @@ from ctr_assets.launch.kubernetes.settings import (
     read_settings,
 )
 from ctr_assets.launch.launcher import JobFailedError, JobLauncher
+from ctr_assets.settings import require
 
 if TYPE_CHECKING:
     from ctr_assets.launch.kubernetes.client import ResourceClient
@@ -38,6 +39,10 @@ class KubernetesLauncher(JobLauncher):
     settings_file: str = Field(description="YAML file with the parts cluster, spark and pytorch (KubernetesSettings)")
     kubeconfig: str | None = Field(default=None, description="kubeconfig file; the pod's own service account if unset")
     code_location: str = Field(default="ctr_assets", description="Label that tells two code locations apart")
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        require("kubernetes_settings", self.settings_file)
+        require("messages_url", self.messages_url)
 
     @property
     @abstractmethod

@@ -3,15 +3,23 @@
 A settings file has the parts ``cluster``, ``spark`` and ``pytorch``; a run or the render CLI overrides single fields.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ctr_assets import __version__
+from ctr_assets.problems import SettingsError, problems
 
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
@@ -21,14 +29,13 @@ QUANTITY: Final = r"^[0-9]+(\.[0-9]+)?(m|[kMGTPE]i?)?$"
 
 EnvName = Annotated[str, StringConstraints(pattern=ENV_NAME)]
 LabelValue = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$")]
+LabelName = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$")
+]
 SecretName = Annotated[str, StringConstraints(pattern=DNS_SUBDOMAIN)]
 VolumeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,57}[a-z0-9])?$")]
 """A secret that is mounted: spark-operator names the volume ``<secret>-vol``."""
 S = TypeVar("S", bound="Settings")
-
-
-class SettingsError(ValueError):
-    """Settings that cannot be used; the message names the field and what it may be."""
 
 
 class Settings(BaseModel):
@@ -54,15 +61,25 @@ class Toleration(Settings):
         default=None, description="Taint effect; none: all"
     )
 
+    @model_validator(mode="after")
+    def _is_one_that_kubernetes_takes(self) -> "Toleration":
+        if self.operator == "Exists" and self.value:
+            raise ValueError(f"operator Exists has no value, not {self.value!r}: leave it out")
+        if self.operator == "Equal" and not self.key:
+            raise ValueError("operator Equal needs a key: give one, or operator Exists")
+        return self
+
 
 class ClusterSettings(Settings):
     """What both engines share: where the jobs go and what their containers are told."""
 
     namespace: str = Field(default="ctr-assets", pattern=DNS_LABEL, description="Namespace of the jobs")
-    labels: dict[str, LabelValue] = Field(
+    labels: dict[LabelName, LabelValue] = Field(
         default={}, description="Further labels of resources and pods, as for a cost report"
     )
-    node_selector: dict[str, str] = Field(default={}, description="Node labels that every pod of a job needs")
+    node_selector: dict[LabelName, LabelValue] = Field(
+        default={}, description="Node labels that every pod of a job needs"
+    )
     tolerations: tuple[Toleration, ...] = Field(default=(), description="Taints that every pod of a job may ignore")
     env: dict[EnvName, str] = Field(default={}, description="Environment of every container. No secrets: use the next")
     env_from_secrets: dict[EnvName, SecretKey] = Field(default={}, description="Environment taken from secrets")
@@ -98,6 +115,22 @@ class ClusterSettings(Settings):
         if twice := sorted(self.env.keys() & self.env_from_secrets.keys()):
             raise ValueError(f"{', '.join(twice)}: in env and in env_from_secrets; keep one of the two")
         return self
+
+    @field_validator("secret_mounts")
+    @classmethod
+    def _one_secret_a_folder(cls, mounts: dict[str, str]) -> dict[str, str]:
+        if len(set(mounts.values())) < len(mounts):
+            raise ValueError("two secrets are mounted at one folder: give each its own")
+        return mounts
+
+    @field_validator("job_url")
+    @classmethod
+    def _fills_in_what_there_is(cls, job_url: str | None) -> str | None:
+        try:
+            (job_url or "").format(namespace="", kind="", plural="", name="")
+        except (LookupError, ValueError) as e:
+            raise ValueError("only {namespace}, {kind}, {plural} and {name} can be filled in") from e
+        return job_url
 
 
 class SparkSettings(Settings):
@@ -256,20 +289,8 @@ def override(settings: S, changes: Mapping[str, Any]) -> S:
         values[name] = override(part, value) if isinstance(part, Settings) else value
     try:
         return type(settings).model_validate(values)
-    except ValueError as e:
-        raise SettingsError(_problems(type(settings).__name__, e)) from e
-
-
-def _problems(name: str, error: ValueError) -> str:
-    errors = getattr(error, "errors", None)
-    if errors is None:
-        return f"{name}: {error}"
-    told = []
-    for problem in errors(include_url=False):
-        place = ".".join([name, *map(str, problem["loc"])])
-        message = re.sub("^Value error, ", "", problem["msg"])
-        told.append(f"{place}: {message}" + (f" (got {problem['input']!r})" if problem["loc"] else ""))
-    return "; ".join(told)
+    except ValidationError as e:
+        raise SettingsError(problems(type(settings).__name__, e)) from e
 
 
 def _as_text(value: Any) -> Any:
