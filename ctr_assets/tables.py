@@ -21,13 +21,15 @@ EVALUATION_METRICS: Final = "evaluation_metrics"
 EVALUATION_REPORT: Final = "evaluation_report"
 CHAMPION_MODEL: Final = "champion_model"
 CHAMPION_VALIDATION: Final = "champion_validation"
+SERVING_MODEL: Final = "serving_model"
+CLICK_PREDICTIONS: Final = "click_predictions"
 CHECKPOINTS: Final = "checkpoints"
 """No table: the folder of unfinished trainings, ``checkpoints/<table>/<partition>/<fingerprint>/``."""
 
 UNDATED: Final = "undated"
 """Partition of ``quarantined_rows`` for rows in an archive whose day cannot be told."""
 CURRENT: Final = "current"
-"""The one partition of ``champion_model``."""
+"""The one partition of ``champion_model`` and of ``serving_model``."""
 
 MADE_FROM: Final[dict[str, tuple[str, ...]]] = {
     RAW_IMPRESSIONS: (),
@@ -42,11 +44,19 @@ MADE_FROM: Final[dict[str, tuple[str, ...]]] = {
     EVALUATION_REPORT: (WIDE_DEEP_MODEL, EVALUATION_METRICS, CHAMPION_MODEL),
     CHAMPION_MODEL: (WIDE_DEEP_MODEL, EVALUATION_METRICS),
     CHAMPION_VALIDATION: (ENCODED_FEATURES, CHAMPION_MODEL),
+    SERVING_MODEL: (CHAMPION_MODEL, FEATURE_VOCABULARY),
+    CLICK_PREDICTIONS: (CHAMPION_MODEL, RAW_IMPRESSIONS, ENCODED_FEATURES),
 }
 """Every table, with those whose versions a manifest of it may name among its inputs."""
 
-_NAMED: Final = {**dict.fromkeys(MADE_FROM, ()), QUARANTINE: (UNDATED,), CHAMPION_MODEL: (CURRENT,)}
+_NAMED: Final = {
+    **dict.fromkeys(MADE_FROM, ()),
+    QUARANTINE: (UNDATED,),
+    CHAMPION_MODEL: (CURRENT,),
+    SERVING_MODEL: (CURRENT,),
+}
 """Partitions that are no days."""
+_WITHOUT_DAYS: Final = (CHAMPION_MODEL, SERVING_MODEL)
 _WRITTEN_WITH: Final = {QUARANTINE: RAW_IMPRESSIONS, SCORED_IMPRESSIONS: EVALUATION_METRICS}
 """Tables that are no assets of their own, and the asset that writes them."""
 
@@ -132,13 +142,13 @@ def columns_of(schema: pa.Schema) -> dict[str, str]:
 
 def has_partition(table: str, partition: str) -> bool:
     """Whether a table can have such a partition; of a table that is not ours nothing is known."""
-    return table not in MADE_FROM or partition in _NAMED[table] or (table != CHAMPION_MODEL and is_day(partition))
+    return table not in MADE_FROM or partition in _NAMED[table] or (table not in _WITHOUT_DAYS and is_day(partition))
 
 
 def check_partition(table: str, partition: str) -> None:
     """Raise ValueError when a table cannot have such a partition."""
     if not has_partition(table, partition):
-        expected = [*([] if table == CHAMPION_MODEL else ["a day, YYYY-MM-DD"]), *_NAMED[table]]
+        expected = [*([] if table in _WITHOUT_DAYS else ["a day, YYYY-MM-DD"]), *_NAMED[table]]
         raise ValueError(f"{table} has no partition {partition!r}: expected {' or '.join(expected)}")
 
 

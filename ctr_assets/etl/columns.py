@@ -8,12 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ctr_assets.crosses import cross_names
 from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_OF_DAY, Feature
 from ctr_assets.split import split_codes, stable_hash
 from ctr_assets.storage import DataFile, Manifest, Store
 
-CROSS_SEPARATOR: Final = " × "
-_SIGN: Final = CROSS_SEPARATOR.strip()
 _MOST_COUNTED_PAIRS: Final = 1 << 24
 """Possible pairs of a cross that are counted in an array, of 192 MB at most; of more, those seen are sorted."""
 
@@ -63,16 +62,6 @@ def distinct_pairs(first: CodedColumn, second: CodedColumn) -> tuple[npt.NDArray
     position = np.zeros(possible, dtype=np.int32)
     position[seen] = np.arange(len(seen), dtype=np.int32)
     return seen, position[pairs]
-
-
-def cross_names(left: pa.Array, right: pa.Array) -> pa.Array:
-    """The name of each pair of values; two pairs never share one.
-
-    Each × within a value is doubled. So all runs of × in a name have even length but the separator's own, which spaces
-    set apart: it can be found again, and the values with it.
-    """
-    doubled = (pc.replace_substring(values, _SIGN, 2 * _SIGN) for values in (left, right))
-    return pc.binary_join_element_wise(*doubled, CROSS_SEPARATOR)
 
 
 def read_raw_file(store: Store, manifest: Manifest, file: DataFile) -> RawFile:

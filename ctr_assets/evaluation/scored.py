@@ -4,6 +4,7 @@ One file for each set of rows, ``test.parquet`` and ``next_day.parquet``. Writte
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from enum import StrEnum, unique
 from typing import Any, Final, Protocol
 
@@ -11,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ctr_assets.features import FEATURES, Split
+from ctr_assets.features import FEATURES, ID_COLUMN, Split
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store
-from ctr_assets.storage.rows import ImpressionIds, iter_split, split_row_groups
+from ctr_assets.storage.rows import RawRows, iter_split, split_row_groups
 
 CONSTANT: Final = "constant"
 GBT: Final = "gbt"
@@ -75,19 +76,16 @@ def write_scored(
     """Score the rows of the encoded days by every model and write them, one row group of input at a time."""
     part = ParquetPart(store, folder, rows_of.file_name, SCORED_SCHEMA, use_dictionary=["day", "rows_of", "label"])
     for manifest in encoded:
-        ids = ImpressionIds(store, manifest)
-        try:
+        with closing(RawRows(store, manifest, [ID_COLUMN])) as raw:
             for file_index, rows in iter_split(store, manifest, rows_of.splits, SCORING_COLUMNS):
                 columns: dict[str, Any] = {
-                    "id": ids.take(file_index, rows.column("row").to_numpy()),
+                    "id": raw.take(file_index, rows.column("row").to_numpy())[ID_COLUMN],
                     "day": pa.repeat(manifest.partition, rows.num_rows),
                     "rows_of": pa.repeat(rows_of.value, rows.num_rows),
                     "label": rows.column("label"),
                     **{model: pa.array(scorer.predict(rows)) for model, scorer in scorers.items()},
                 }
                 part.write(pa.table(columns, schema=SCORED_SCHEMA))
-        finally:
-            ids.close()
     return part.close()
 
 

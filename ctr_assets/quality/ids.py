@@ -1,14 +1,16 @@
 """Whether ids and splits are what they must be: append-only ids, no row that is both learnt from and tested on."""
 
+from contextlib import closing
+
 import numpy as np
 import pyarrow as pa
 
 from ctr_assets.days import shift
-from ctr_assets.features import FEATURES
+from ctr_assets.features import FEATURES, ID_COLUMN
 from ctr_assets.quality.finding import Finding
 from ctr_assets.split import split_codes, stable_hash
 from ctr_assets.storage import Store
-from ctr_assets.storage.rows import ImpressionIds
+from ctr_assets.storage.rows import RawRows
 from ctr_assets.storage.vocabulary import open_vocabulary
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY
 
@@ -41,17 +43,14 @@ def no_leakage(store: Store, day: str, sample_rows: int) -> Finding:
     encoded = store.manifest(ENCODED_FEATURES, day)
     checked = wrong = 0
     step = max(1, round(encoded.rows / sample_rows))
-    ids = ImpressionIds(store, encoded)
-    try:
+    with closing(RawRows(store, encoded, [ID_COLUMN])) as raw:
         for index, file in enumerate(encoded.files):
             with store.parquet(encoded, file) as parquet:
                 table = parquet.read(columns=["row", "label", "split"])
             rows = table.take(pa.array(np.arange(0, table.num_rows, step))).sort_by("row")
             labelled = rows["label"].is_valid().to_numpy()
-            found = ids.take(index, rows["row"].to_numpy()).combine_chunks()
+            found = raw.take(index, rows["row"].to_numpy())[ID_COLUMN].combine_chunks()
             wrong += int((split_codes(stable_hash(found), labelled) != rows["split"].to_numpy()).sum())
             checked += rows.num_rows
-    finally:
-        ids.close()
     message = f"{wrong:,} of {checked:,} rows are in another split than their id gives; expected none"
     return Finding(wrong == 0, message, {"checked_rows": checked, "misplaced_rows": wrong})

@@ -11,7 +11,7 @@ from ctr_assets.features import Split
 from ctr_assets.storage.manifest import Manifest
 from ctr_assets.storage.prefetch import prefetched
 from ctr_assets.storage.store import Store
-from ctr_assets.tables import ENCODED_FEATURES, RAW_IMPRESSIONS
+from ctr_assets.tables import ENCODED_FEATURES, RAW_IMPRESSIONS, RAW_SCHEMA
 
 
 def split_row_groups(metadata: pq.FileMetaData, splits: Collection[Split], path: str) -> list[int]:
@@ -52,13 +52,13 @@ def iter_split(
     return prefetched(read(), 1)
 
 
-class ImpressionIds:
-    """The ``id`` strings of encoded rows, from the very ``raw_impressions`` version that the day was encoded from.
+class RawRows:
+    """The raw ``columns`` of encoded rows, from the very ``raw_impressions`` version that the day was encoded from.
 
-    Holds one row group of ids at a time; rows asked for in ascending order read each row group once.
+    Holds one row group at a time; rows asked for in ascending order read each row group once.
     """
 
-    def __init__(self, store: Store, encoded: Manifest) -> None:
+    def __init__(self, store: Store, encoded: Manifest, columns: Sequence[str]) -> None:
         """Raises ValueError when that raw version is no longer the current one."""
         day = encoded.partition
         raw = store.manifest(RAW_IMPRESSIONS, day)
@@ -73,24 +73,24 @@ class ImpressionIds:
                 f"{ENCODED_FEATURES}[{day}] has {len(encoded.files)} files, {RAW_IMPRESSIONS}[{day}] has "
                 f"{len(raw.files)}: materialize {ENCODED_FEATURES} for {day} again"
             )
-        self.raw = raw
+        self.raw, self.columns = raw, list(columns)
         self._store = store
         self._file_index: int | None = None
         self._parquet: pq.ParquetFile | None = None
         self._starts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
-        self._group: tuple[int, pa.ChunkedArray] | None = None
+        self._group: tuple[int, pa.Table] | None = None
 
-    def take(self, file_index: int, rows: npt.NDArray[np.int32]) -> pa.ChunkedArray:
-        """The ids at positions ``rows`` (ascending, shape ``(n,)``) of raw file ``file_index``; length n."""
+    def take(self, file_index: int, rows: npt.NDArray[np.int32]) -> pa.Table:
+        """The raw rows at positions ``rows`` (ascending, shape ``(n,)``) of raw file ``file_index``; length n."""
         parquet = self._open(file_index)
-        chunks: list[pa.Array] = []
+        parts: list[pa.Table] = []
         groups = np.searchsorted(self._starts, rows, side="right") - 1
         for group in np.unique(groups):
             if self._group is None or self._group[0] != group:
-                self._group = (group, parquet.read_row_group(int(group), columns=["id"]).column("id"))
+                self._group = (group, parquet.read_row_group(int(group), columns=self.columns))
             positions = rows[groups == group] - self._starts[group]
-            chunks.extend(self._group[1].take(pa.array(positions)).chunks)
-        return pa.chunked_array(chunks, pa.string())
+            parts.append(self._group[1].take(pa.array(positions)))
+        return pa.concat_tables(parts) if parts else RAW_SCHEMA.empty_table().select(self.columns)
 
     def close(self) -> None:
         if self._parquet is not None:

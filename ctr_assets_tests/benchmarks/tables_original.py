@@ -16,7 +16,7 @@ from pyspark.ml.feature import OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.functions import vector_to_array
 from pyspark.sql import DataFrame, Observation, SparkSession, functions
 
-from ctr_assets.etl.columns import CROSS_SEPARATOR
+from ctr_assets.crosses import CROSS_SEPARATOR
 from ctr_assets.features import FEATURE_SELECTIONS, FEATURES, HOUR_OF_DAY
 from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session
 from ctr_assets_tests.benchmarks.clock import Clock

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctr_assets.crosses import cross_names, pair_of
 from ctr_assets.etl import columns
-from ctr_assets.etl.columns import CodedColumn, cross_names, distinct_pairs
+from ctr_assets.etl.columns import CodedColumn, distinct_pairs
 
 VALUES = st.text(alphabet=" ×a", max_size=6)
 
@@ -15,7 +16,15 @@ VALUES = st.text(alphabet=" ×a", max_size=6)
 @given(st.lists(st.tuples(VALUES, VALUES), unique=True, max_size=30))
 def test_two_pairs_never_share_a_name(pairs):
     left, right = (pa.array([pair[i] for pair in pairs], pa.string()) for i in (0, 1))
-    assert len(set(cross_names(left, right).to_pylist())) == len(pairs)
+    names = cross_names(left, right).to_pylist()
+    assert len(set(names)) == len(pairs)
+    assert [pair_of(name) for name in names] == pairs
+
+
+@pytest.mark.parametrize("name", ["", "a", "a×b", "a ×× b", "a × b × c", "a ××× b"])
+def test_what_names_no_pair_is_an_error(name):
+    with pytest.raises(ValueError, match="is no pair of values"):
+        pair_of(name)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from ctr_assets.etl.columns import CROSS_SEPARATOR
+from ctr_assets.crosses import CROSS_SEPARATOR
 from ctr_assets.etl.encode import encode
 from ctr_assets.etl.raw import ingest
 from ctr_assets.etl.vocabulary import build, load_vocabulary

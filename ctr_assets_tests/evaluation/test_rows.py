@@ -5,7 +5,7 @@ import pytest
 from ctr_assets.features import Split
 from ctr_assets.split import split_codes, stable_hash
 from ctr_assets.storage import ParquetPart, Store, TableVersion
-from ctr_assets.storage.rows import ImpressionIds, iter_split, split_row_groups
+from ctr_assets.storage.rows import RawRows, iter_split, split_row_groups
 from ctr_assets.tables import ENCODED_FEATURES, RAW_IMPRESSIONS
 from ctr_assets_tests.encoded_days import write_days
 
@@ -58,12 +58,12 @@ def test_ids_are_those_of_the_rows(encoded_store: Store, small_row_groups: bool)
     if small_row_groups:
         _rewrite_raw_in_small_row_groups(encoded_store)
     encoded = encoded_store.manifest(ENCODED_FEATURES, DAY)
-    ids = ImpressionIds(encoded_store, encoded)
+    ids = RawRows(encoded_store, encoded, ["id"])
     raw = [encoded_store.parquet(ids.raw, file).read().column("id").to_pylist() for file in ids.raw.files]
     for split in (Split.TRAIN, Split.TEST):
         for file_index, table in iter_split(encoded_store, encoded, [split], ["row"]):
             rows = table.column("row").to_numpy()
-            taken = ids.take(file_index, rows)
+            taken = ids.take(file_index, rows)["id"]
             assert taken.to_pylist() == [raw[file_index][row] for row in rows]
             # The split is a function of the id, so a wrong id would soon be of a wrong split.
             codes = split_codes(stable_hash(taken.combine_chunks()), np.ones(len(rows), dtype=bool))
@@ -75,4 +75,4 @@ def test_ids_of_a_raw_day_that_was_replaced_are_refused(encoded_store: Store):
     raw = encoded_store.manifest(RAW_IMPRESSIONS, DAY)
     encoded_store.begin(RAW_IMPRESSIONS, DAY).commit(raw.files, raw.columns)
     with pytest.raises(ValueError, match=f"materialize encoded_features for {DAY} again"):
-        ImpressionIds(encoded_store, encoded_store.manifest(ENCODED_FEATURES, DAY))
+        RawRows(encoded_store, encoded_store.manifest(ENCODED_FEATURES, DAY), ["id"])

@@ -1,7 +1,7 @@
 """The GCS emulator (fake-gcs-server) on loopback, and the environment that points every client at it."""
 
-import socket
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path

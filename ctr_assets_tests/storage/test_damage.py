@@ -14,7 +14,7 @@ from ctr_assets.features import Split
 from ctr_assets.storage import NotMaterializedError, Store, UnreadableError, write_parquet
 from ctr_assets.storage.damage import reading
 from ctr_assets.storage.parts import describe, write_bytes
-from ctr_assets.storage.rows import ImpressionIds, iter_split
+from ctr_assets.storage.rows import RawRows, iter_split
 from ctr_assets.storage.vocabulary import open_vocabulary, read_values
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, MADE_FROM, RAW_IMPRESSIONS
 from ctr_assets_tests.damaging import DAMAGES, damage, edit_manifest, flip, manifest_path, put
@@ -255,7 +255,7 @@ READERS = {
     "vocabulary": (FEATURE_VOCABULARY, lambda s, m: open_vocabulary(s, m).read()),
     "ids": (
         RAW_IMPRESSIONS,
-        lambda s, m: ImpressionIds(s, s.manifest(ENCODED_FEATURES, DAY)).take(0, pa.array([0]).to_numpy()),
+        lambda s, m: RawRows(s, s.manifest(ENCODED_FEATURES, DAY), ["id"]).take(0, pa.array([0]).to_numpy()),
     ),
 }
 
