@@ -2,7 +2,7 @@
 
 Nothing is committed unless the file says what the trained model says on the test rows of the champion's day, but for
 rounding. Committed are ``model.onnx``, ``sample.parquet`` (rows with the trained model's probability: a server compares
-before it uses the file) and ``model_card.md``. The same champion gives the same bytes; then the committed version stays.
+before it uses the file) and ``model_card.md``. The same champion gives the same bytes: the committed version stays.
 """
 
 import hashlib
