@@ -103,6 +103,11 @@ VOCABULARY_DESCRIPTIONS: Final = {
     "id": "Its id, from 1; the same on every later day",
 }
 
+PREDICTIONS_SCHEMA: Final = pa.schema(
+    [pa.field("id", pa.string(), nullable=False), pa.field("click_probability", pa.float32(), nullable=False)]
+)
+"""Schema of ``click_predictions``: file k of a day is of the rows of file k of its ``raw_impressions``, in order."""
+
 PROFILE_SCHEMA: Final = pa.schema(
     [
         pa.field("column", pa.string()),

@@ -156,6 +156,12 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "path": "the ONNX file",
         "model_card": "what it learnt from, how good it was, and its limits",
     },
+    "click_predictions": {
+        **_TABLE,
+        "champion_day": "day of the champion that predicted",
+        "undefined_rows": "probabilities that are NaN",
+        "submission": "of a day without labels: the file in the form of Kaggle's competition",
+    },
     "champion_validation": {
         **_TABLE,
         "dagster/row_count": "scored rows",
@@ -179,6 +185,7 @@ _OPTIONAL: Final[dict[str, set[str]]] = {
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
     "evaluation_report": {"site/calibration_ratio", "app/calibration_ratio"},
     "champion_model": {"champion_logloss", "version", "path"},
+    "click_predictions": {"submission"},
     "champion_validation": {
         *("note", "normalized_entropy_increase", "calibration_ratio", "reliability"),
         *(f"champion/{metric}" for metric in _METRICS),

@@ -52,6 +52,24 @@ def iter_split(
     return prefetched(read(), 1)
 
 
+def raw_of(store: Store, encoded: Manifest) -> Manifest:
+    """The raw day that an encoded day was made from. Raises ValueError when it is no longer the current one."""
+    day = encoded.partition
+    raw = store.manifest(RAW_IMPRESSIONS, day)
+    expected = encoded.inputs.get(raw.reference)
+    if raw.version != expected:
+        raise ValueError(
+            f"{ENCODED_FEATURES}[{day}] was made from version {expected} of {RAW_IMPRESSIONS}[{day}], which is now "
+            f"{raw.version}: materialize {ENCODED_FEATURES} for {day} again"
+        )
+    if len(raw.files) != len(encoded.files):
+        raise ValueError(
+            f"{ENCODED_FEATURES}[{day}] has {len(encoded.files)} files, {RAW_IMPRESSIONS}[{day}] has "
+            f"{len(raw.files)}: materialize {ENCODED_FEATURES} for {day} again"
+        )
+    return raw
+
+
 class RawRows:
     """The raw ``columns`` of encoded rows, from the very ``raw_impressions`` version that the day was encoded from.
 
@@ -60,20 +78,7 @@ class RawRows:
 
     def __init__(self, store: Store, encoded: Manifest, columns: Sequence[str]) -> None:
         """Raises ValueError when that raw version is no longer the current one."""
-        day = encoded.partition
-        raw = store.manifest(RAW_IMPRESSIONS, day)
-        expected = encoded.inputs.get(raw.reference)
-        if raw.version != expected:
-            raise ValueError(
-                f"{ENCODED_FEATURES}[{day}] was made from version {expected} of {RAW_IMPRESSIONS}[{day}], which is now "
-                f"{raw.version}: materialize {ENCODED_FEATURES} for {day} again"
-            )
-        if len(raw.files) != len(encoded.files):
-            raise ValueError(
-                f"{ENCODED_FEATURES}[{day}] has {len(encoded.files)} files, {RAW_IMPRESSIONS}[{day}] has "
-                f"{len(raw.files)}: materialize {ENCODED_FEATURES} for {day} again"
-            )
-        self.raw, self.columns = raw, list(columns)
+        self.raw, self.columns = raw_of(store, encoded), list(columns)
         self._store = store
         self._file_index: int | None = None
         self._parquet: pq.ParquetFile | None = None

@@ -30,6 +30,7 @@ def served_days(spark, tmp_path_factory) -> Store:
 
     landing, store = tmp_path_factory.mktemp("landing"), Store(str(tmp_path_factory.mktemp("served")))
     deliver_feed(landing, DAYS, 1500)
+    deliver(landing, f"day={DAYS[1]}/more.csv", impressions(DAYS[1], 600, seed=1))
     deliver(landing, f"day={UNLABELLED}/impressions.csv.gz", impressions(UNLABELLED, 700, labelled=False))
     days = [*DAYS, UNLABELLED]
     ingest(spark, store, str(landing), days, max_quarantined_share=0.0, created_by={})
