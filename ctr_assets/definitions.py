@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from ctr_assets.defs import feature_tables, ingest, models
+from ctr_assets.defs import feature_tables, ingest, models, serving
 from ctr_assets.defs.asset_jobs import asset_jobs
 from ctr_assets.defs.checks import asset_checks
 from ctr_assets.defs.deployments import deployment_resources, deployment_sensors
@@ -11,7 +11,7 @@ from ctr_assets.defs.schedules import schedules
 from ctr_assets.defs.sensors import automation_sensors
 from ctr_assets.defs.vacuum import vacuum
 
-assets = with_freshness(dg.load_assets_from_modules([ingest, feature_tables, models]))
+assets = with_freshness(dg.load_assets_from_modules([ingest, feature_tables, models, serving]))
 
 defs = dg.Definitions(
     assets=assets,

@@ -40,6 +40,7 @@ LAUNCHPADS: Final[dict[str, type[BaseModel]]] = {
     "evaluation_metrics": NothingToChoose,
     "evaluation_report": NothingToChoose,
     "champion_model": CandidateConfig,
+    "serving_model": NothingToChoose,
 }
 """Asset that the job ``models`` makes → what can be chosen for it, besides ``RESOURCES``."""
 

@@ -1,5 +1,7 @@
 """The best that any model could reach on the rows a day's models were scored on: the demo's true probabilities."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,8 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ctr_assets.features import ID_COLUMN, Split
+from ctr_assets.serving.equality import delivered
 from ctr_assets.storage import Store
-from ctr_assets.tables import SCORED_IMPRESSIONS
+from ctr_assets.storage.rows import RawRows, iter_split
+from ctr_assets.tables import ENCODED_FEATURES, SCORED_IMPRESSIONS
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,26 @@ class BestReachable:
     rows: int
     roc_auc: float
     logloss: float
+
+
+@dataclass(frozen=True)
+class KnownImpression:
+    """An impression as it was delivered, and the probability by which its click was drawn."""
+
+    day: str
+    columns: dict[str, str]
+    click_probability: float
+
+
+def held_out_impression(store: Store, day: str, truth: Path, columns: Sequence[str]) -> KnownImpression:
+    """An impression of the day's test rows, which no model has learnt from, with its true click probability."""
+    encoded = store.manifest(ENCODED_FEATURES, day)
+    file_index, rows = next(iter_split(store, encoded, (Split.TEST,), ["row"]))
+    with closing(RawRows(store, encoded, [ID_COLUMN, *columns])) as raw:
+        (found,) = delivered(raw.take(file_index, rows["row"].to_numpy()[:1])).to_pylist()
+    known = pq.read_table(truth / f"day={day}.parquet")
+    position = pc.index(known["id"], found.pop(ID_COLUMN)).as_py()
+    return KnownImpression(day, found, known["click_probability"][position].as_py())
 
 
 def best_reachable(store: Store, day: str, truth: Path) -> dict[str, BestReachable]:

@@ -6,6 +6,7 @@ Every step is a command that a person could type; this module types them and rea
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -17,16 +18,21 @@ from pathlib import Path
 from typing import Final
 
 import dagster as dg
+import numpy as np
 
 from ctr_assets.days import shift
 from ctr_assets.demo.calendar import MAX_ROWS
-from ctr_assets.oracle import best_reachable
+from ctr_assets.oracle import best_reachable, held_out_impression
+from ctr_assets.serving import HTTP_PORT, SERVED_NAME
+from ctr_assets.serving.session import MODEL_NAME, ServedModel
 from ctr_assets.storage import Store
+from ctr_assets.tables import CURRENT, SERVING_MODEL
 
 FIRST_DAY: Final = "2014-10-21"
 DAYS: Final = 10
 TABLES: Final = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 EVALUATED: Final = ("evaluation_metrics", "evaluation_report")
+IN_USE: Final = ("champion_model", "serving_model", "click_predictions")
 MODELS: Final = ("wide_deep_model", "gbt_baseline", *EVALUATED, "champion_validation")
 COMPARED: Final = {"wide_deep": "Wide & Deep", "gbt": "Spark GBT", "constant": "constant rate"}
 _FINISHED = re.compile(r'STEP_SUCCESS - Finished execution of step "(\w+)" in (\S+?)\.?$')
@@ -82,7 +88,8 @@ def run_demo(rows: int, home: Path) -> None:
     print(f"5. The champion on {days[-1]}, a day it never saw; that day's model against it")
     # The contest last and by itself: the day's model might become the champion that is validated.
     _materialize(environment, home, (*EVALUATED, "champion_validation"), "--partition", days[-1])
-    _materialize(environment, home, ("champion_model",))
+    print(f"6. The better of the two as one file, and its click probability of every impression of {days[-1]}")
+    _materialize(environment, home, IN_USE, "--partition", days[-1])
     with dg.DagsterInstance.from_config(str(home / "dagster")) as instance:
         _print_assets(instance)
         for day in days[-2:]:
@@ -90,6 +97,7 @@ def run_demo(rows: int, home: Path) -> None:
         champion = _metadata(instance, "champion_model", None)
         print(f"\nChampion: {champion['decision']}")
         print(f"Report: {_metadata(instance, 'evaluation_report', days[-1])['path']}")
+    _print_prediction(Store(str(home / "store")), days[-1], truth)
     print(f"\nThe whole demo took {time.monotonic() - started:.0f} s. Look at it: make dev")
 
 
@@ -119,7 +127,7 @@ def _tail(log: Path, lines: int = 15) -> str:
 
 def _print_assets(instance: dg.DagsterInstance) -> None:
     print(f"\n{'asset':<20} {'partitions':>10} {'rows':>12} {'seconds':>9} {'rows/s':>9}")
-    for asset in (*TABLES, *MODELS):
+    for asset in (*TABLES, *MODELS, "click_predictions"):
         latest = list(_newest_by_partition(instance, asset))
         rows = sum(int(metadata.get("dagster/row_count", 0)) for metadata in latest)
         # A range run reports its own time with each of its days: count a run once.
@@ -140,6 +148,22 @@ def _print_models(instance: dg.DagsterInstance, store: Store, day: str, truth: P
             share = (auc - 0.5) / (reachable.roc_auc - 0.5)
             print(f"  {name:<16} {auc:>8.4f} {loss:>8.4f} {calibration:>12.3f} {share:>27.1%}")
         print(f"  {'best reachable':<16} {reachable.roc_auc:>8.4f} {reachable.logloss:>8.4f} {'':>12} {1:>27.1%}")
+
+
+def _print_prediction(store: Store, day: str, truth: Path) -> None:
+    """One impression through the exported file, beside what its click was drawn by; and how to ask a server."""
+    exported = store.manifest(SERVING_MODEL, CURRENT)
+    model = ServedModel(store.file_path(exported, store.file(exported, MODEL_NAME)))
+    impression = held_out_impression(store, day, truth, model.columns)
+    (predicted,) = model.predict({name: np.array([value], object) for name, value in impression.columns.items()})
+    shown = ("hour", "banner_pos", "site_id", "app_id", "device_model")
+    named = ", ".join(f"{name} {impression.columns[name]}" for name in shown if name in impression.columns)
+    print(f"\nAn impression that no model has learnt from ({named}, …)")
+    print(f"  click probability by {MODEL_NAME} of {exported.properties['day']}: {predicted:.4f}")
+    print(f"  true click probability: {impression.click_probability:.4f}")
+    print("\nAsk a server the same:\n  make serve")
+    body = json.dumps({"instances": [impression.columns]}, separators=(",", ":"))
+    print(f"  curl -s localhost:{HTTP_PORT}/v1/models/{SERVED_NAME}:predict -d '{body}'")
 
 
 def _newest_by_partition(instance: dg.DagsterInstance, asset: str) -> Iterator[dict]:

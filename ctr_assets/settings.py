@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     train_after_days: int = _setting(
         1, "Labelled days newer than the newest model, from which on one is trained", ge=1, le=365
     )
+    predict_newest_days: int = _setting(1, "Newest days that a new champion predicts again; 0: none", ge=0, le=3650)
     training_launchpad: Launchpads = _setting(
         {},
         "Launchpad config, by asset, of the runs that the retraining sensor requests",

@@ -1,5 +1,6 @@
 """Every asset of the graph, from landing files to a promoted model, on demo impressions and on genuine ones."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from ctr_assets.jobs.contract import METADATA, OPTIONAL
 from ctr_assets.oracle import best_reachable
 from ctr_assets.storage import Store
 from ctr_assets.tables import ENCODED_SCHEMA, RAW_SCHEMA, VOCABULARY_SCHEMA
-from ctr_assets_tests.materializing import MODELS, TABLES, Graph
+from ctr_assets_tests.materializing import IN_USE, MODELS, TABLES, Graph
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
+UNPARTITIONED = ("champion_model", "serving_model")
 SMALL = {"wide_deep_model": {"epochs": 2, "batch_size": 256}, "gbt_baseline": {"max_iter": 3, "max_depth": 3}}
 AVAZU = Path(os.environ.get("CTR_AVAZU_DIR", Path(__file__).parents[2] / "shared/data/avazu"))
 
@@ -30,7 +32,7 @@ def graph(spark, tmp_path_factory):
         for day in DAYS[1:]:
             graph.materialize("champion_validation", first=day)
             graph.materialize(*MODELS, first=day, config=SMALL)
-            graph.materialize("champion_model")
+            graph.materialize(*IN_USE, first=day)
         yield graph
 
 
@@ -43,7 +45,7 @@ def test_every_day_of_every_table_is_materialized(graph):
 
 @pytest.mark.parametrize("asset", METADATA)
 def test_metadata_is_what_the_contract_says(graph, asset):
-    found = set(graph.metadata(asset, None if asset == "champion_model" else DAYS[1]))
+    found = set(graph.metadata(asset, None if asset in UNPARTITIONED else DAYS[1]))
     assert found <= set(METADATA[asset])
     assert set(METADATA[asset]) - found <= OPTIONAL.get(asset, set())
 
@@ -129,9 +131,19 @@ def test_genuine_impressions_go_through_the_whole_graph(spark, tmp_path):
         assert graph.metadata("raw_impressions", "2014-10-21")["quarantined_rows"] == 0
         assert graph.metadata("encoded_features", "2014-10-31")["unlabelled_rows"] == 9_999
         graph.materialize(*MODELS, first="2014-10-22", config=SMALL)
-        graph.materialize("champion_model")
+        graph.materialize("champion_model", "serving_model")
+        graph.materialize("click_predictions", first="2014-10-31")
         evaluation = graph.metadata("evaluation_metrics", "2014-10-22")
         assert evaluation["test/wide_deep/roc_auc"] > 0.65
         assert evaluation["test/wide_deep/logloss"] < evaluation["test/constant/logloss"]
         assert "no labelled rows" in evaluation["next_day"]
         assert graph.metadata("champion_model")["candidate_day"] == "2014-10-22"
+        assert graph.metadata("serving_model")["greatest_difference"] < 1e-5
+        with gzip.open(AVAZU / "real_unlabelled_day_31.csv.gz", "rt") as delivered:
+            ids = [line.split(",")[0] for line in delivered]
+        with gzip.open(graph.metadata("click_predictions", "2014-10-31")["submission"], "rt") as submission:
+            lines = submission.read().splitlines()
+        assert lines[0] == "id,click"
+        assert [line.split(",")[0] for line in lines] == ids
+        assert len(ids) == 10_000
+        assert all(0 < float(line.split(",")[1]) < 1 for line in lines[1:])

@@ -7,6 +7,7 @@ import dagster as dg
 from ctr_assets.tables import (
     CHAMPION_MODEL,
     CHAMPION_VALIDATION,
+    CLICK_PREDICTIONS,
     ENCODED_FEATURES,
     EVALUATION_METRICS,
     EVALUATION_REPORT,
@@ -14,6 +15,7 @@ from ctr_assets.tables import (
     GBT_BASELINE,
     IMPRESSION_PROFILE,
     RAW_IMPRESSIONS,
+    SERVING_MODEL,
     WIDE_DEEP_MODEL,
 )
 
@@ -23,14 +25,15 @@ were asked for: feature_vocabulary of a day continues that of the day before."""
 
 _INGEST: Final = (RAW_IMPRESSIONS, IMPRESSION_PROFILE)
 _FEATURES: Final = (FEATURE_VOCABULARY, ENCODED_FEATURES)
-_MODELS: Final = (WIDE_DEEP_MODEL, GBT_BASELINE, EVALUATION_METRICS, EVALUATION_REPORT, CHAMPION_MODEL)
+_MODELS: Final = (WIDE_DEEP_MODEL, GBT_BASELINE, EVALUATION_METRICS, EVALUATION_REPORT, CHAMPION_MODEL, SERVING_MODEL)
 
 ASSETS_OF_JOB: Final[dict[str, tuple[str, ...]]] = {
     "ingest": _INGEST,
     "features": _FEATURES,
     "models": _MODELS,
+    "predictions": (CLICK_PREDICTIONS,),
     "new_day": (*_INGEST, *_FEATURES, CHAMPION_VALIDATION),
-    "whole_graph": (*_INGEST, *_FEATURES, *_MODELS, CHAMPION_VALIDATION),
+    "whole_graph": (*_INGEST, *_FEATURES, *_MODELS, CHAMPION_VALIDATION, CLICK_PREDICTIONS),
 }
 
 
@@ -41,8 +44,9 @@ def _job(name: str, description: str, tags: dict[str, Any] | None = None) -> Any
 
 ingest: Final = _job("ingest", "Impressions from the landing zone, and their profile")
 features: Final = _job("features", "Vocabulary and encoded rows, from impressions that are there", IN_ORDER)
-models: Final = _job("models", "Train both models of a day, evaluate them, and promote the better one")
+models: Final = _job("models", "Train both models of a day, evaluate them, promote the better one and export it")
+predictions: Final = _job("predictions", "The champion's click probability of every impression of a day")
 new_day: Final = _job("new_day", "Everything that a new day of impressions needs before a model is trained", IN_ORDER)
-whole_graph: Final = _job("whole_graph", "Every asset, from the landing zone to a promoted model", IN_ORDER)
+whole_graph: Final = _job("whole_graph", "Every asset, from the landing zone to a model in use", IN_ORDER)
 
-asset_jobs: Final = [ingest, features, models, new_day, whole_graph]
+asset_jobs: Final = [ingest, features, models, predictions, new_day, whole_graph]

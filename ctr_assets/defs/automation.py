@@ -71,6 +71,14 @@ class RetrainingPolicy(dg.ConfigurableResource):
         return Policy(self.train_after_days, self.max_normalized_entropy_increase, self.max_calibration_error)
 
 
+class PredictionPolicy(dg.ConfigurableResource):
+    """What is predicted again when another model is promoted."""
+
+    newest_days: int = Field(
+        default=1, ge=0, le=3650, description="Newest days that a new champion predicts again; 0: none"
+    )
+
+
 def landing_watch(settings: Settings = SETTINGS) -> LandingWatch:
     """The defaults, and what the settings say of them."""
     return LandingWatch(wait_for=settings.wait_for, settle_seconds=settings.settle_seconds)
@@ -79,3 +87,8 @@ def landing_watch(settings: Settings = SETTINGS) -> LandingWatch:
 def retraining_policy(settings: Settings = SETTINGS) -> RetrainingPolicy:
     """The defaults, and what the settings say of them."""
     return RetrainingPolicy(train_after_days=settings.train_after_days, launchpad=settings.training_launchpad)
+
+
+def prediction_policy(settings: Settings = SETTINGS) -> PredictionPolicy:
+    """The defaults, and what the settings say of them."""
+    return PredictionPolicy(newest_days=settings.predict_newest_days)

@@ -14,13 +14,14 @@ from pydantic import Field, FiniteFloat, model_validator
 from ctr_assets.defs.feature_tables import encoded_features, feature_vocabulary
 from ctr_assets.defs.ingest import impression_profile, raw_impressions
 from ctr_assets.defs.models import evaluation_metrics, evaluation_report, wide_deep_model
-from ctr_assets.defs.partitions import daily, first_and_last_day
+from ctr_assets.defs.partitions import first_and_last_day
 from ctr_assets.defs.places import Places
+from ctr_assets.defs.serving import click_predictions, serving_model
 from ctr_assets.plain_text import markdown_table
-from ctr_assets.quality import distribution, ids, model, volume
+from ctr_assets.quality import distribution, ids, model, serving, volume
 from ctr_assets.quality.finding import Finding
 from ctr_assets.storage import Store
-from ctr_assets.tables import ENCODED_FEATURES, ENCODED_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA
+from ctr_assets.tables import CURRENT, ENCODED_FEATURES, ENCODED_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA
 
 
 class CheckThresholds(dg.ConfigurableResource):
@@ -192,6 +193,20 @@ CHECKS: Final[dict[dg.AssetsDefinition, list[Check]]] = {
             blocking=False,
         ),
     ],
+    serving_model: [
+        Check(
+            "says_what_the_champion_says",
+            "The exported file gives the champion's probabilities",
+            lambda store, _, __: serving.says_what_the_champion_says(store),
+        ),
+    ],
+    click_predictions: [
+        Check(
+            "every_row_predicted",
+            "Every impression has a probability",
+            lambda store, day, _: serving.every_row_predicted(store, day),
+        ),
+    ],
 }
 
 
@@ -202,7 +217,7 @@ def _checks_of(asset: dg.AssetsDefinition, checks: list[Check]) -> dg.AssetCheck
             asset=asset,
             description=check.description,
             blocking=check.blocking,
-            partitions_def=daily,
+            partitions_def=asset.partitions_def,
         )
         for check in checks
     }
@@ -217,10 +232,10 @@ def _checks_of(asset: dg.AssetsDefinition, checks: list[Check]) -> dg.AssetCheck
             if spec.key not in context.selected_asset_check_keys:
                 continue
             # One evaluation a day: AssetCheckResult knows no partition where a run has several.
-            for day in sorted(context.partition_keys):
-                finding = check.look(store, day, thresholds)
+            for day in sorted(context.partition_keys) if asset.partitions_def else [None]:
+                finding = check.look(store, day or CURRENT, thresholds)
                 tell = context.log.info if finding.passed else context.log.warning
-                tell(f"{check.name} of {asset.key.path[-1]}[{day}]: {finding.message}")
+                tell(f"{check.name} of {asset.key.path[-1]}[{day or CURRENT}]: {finding.message}")
                 yield dg.AssetCheckEvaluation(
                     asset_key=spec.asset_key,
                     check_name=spec.name,

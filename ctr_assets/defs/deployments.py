@@ -6,7 +6,7 @@ from typing import Any, Final
 import dagster as dg
 
 from ctr_assets.defs import SETTINGS
-from ctr_assets.defs.automation import landing_watch, retraining_policy
+from ctr_assets.defs.automation import landing_watch, prediction_policy, retraining_policy
 from ctr_assets.defs.checks import CheckThresholds
 from ctr_assets.defs.places import Places
 from ctr_assets.launch import ProcessLauncher
@@ -59,5 +59,6 @@ def deployment_resources() -> dict[str, Any]:
         "thresholds": CheckThresholds(),
         "landing_watch": landing_watch(),
         "retraining_policy": retraining_policy(),
+        "prediction_policy": prediction_policy(),
         **DEPLOYMENTS[SETTINGS.deployment](),
     }

@@ -5,21 +5,29 @@ import time
 import dagster as dg
 
 from ctr_assets.automation.cursor import parse_cursor
+from ctr_assets.automation.predicting import days_to_predict
 from ctr_assets.automation.retraining import DECIDED_FROM, decide_retraining
 from ctr_assets.automation.rules import DaysToRun
 from ctr_assets.automation.staleness import FEATURE_TABLES, stale_features
 from ctr_assets.automation.state import read_manifests
 from ctr_assets.automation.watch import look
-from ctr_assets.defs.asset_jobs import features, models, new_day
-from ctr_assets.defs.automation import SENSOR_SECONDS, SENSOR_STATUS, LandingWatch, RetrainingPolicy
+from ctr_assets.defs.asset_jobs import features, models, new_day, predictions
+from ctr_assets.defs.automation import SENSOR_SECONDS, SENSOR_STATUS, LandingWatch, PredictionPolicy, RetrainingPolicy
 from ctr_assets.defs.check_results import failed_check
 from ctr_assets.defs.feature_tables import feature_vocabulary
 from ctr_assets.defs.partitions import daily, window_of
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.runs import covers, requested_before, run_request, unfinished_runs
 from ctr_assets.landing.zone import LandingZone
-from ctr_assets.storage import Store
-from ctr_assets.tables import WIDE_DEEP_MODEL
+from ctr_assets.storage import Store, UnreadableError
+from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    CLICK_PREDICTIONS,
+    CURRENT,
+    ENCODED_FEATURES,
+    SERVING_MODEL,
+    WIDE_DEEP_MODEL,
+)
 
 
 @dg.sensor(job=new_day, minimum_interval_seconds=SENSOR_SECONDS, default_status=SENSOR_STATUS)
@@ -91,10 +99,44 @@ def retraining_sensor(
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)
 
 
+@dg.sensor(job=predictions, minimum_interval_seconds=SENSOR_SECONDS, default_status=SENSOR_STATUS)
+def prediction_sensor(
+    context: dg.SensorEvaluationContext, places: Places, prediction_policy: PredictionPolicy
+) -> dg.SensorResult:
+    """Runs `predictions` for a day once its features are made, and for the newest days when a model was promoted."""
+    store = Store(places.store_url)
+    tables = read_manifests(store, (ENCODED_FEATURES, CLICK_PREDICTIONS), daily.get_partition_keys())
+    try:
+        champion, exported = (store.find(table, CURRENT) for table in (CHAMPION_MODEL, SERVING_MODEL))
+    except UnreadableError as e:
+        return dg.SensorResult(skip_reason=str(e))
+    due = days_to_predict(
+        tables[ENCODED_FEATURES],
+        tables[CLICK_PREDICTIONS],
+        champion,
+        exported,
+        prediction_policy.newest_days,
+        lambda day: failed_check(context.instance, day),
+    )
+    running = unfinished_runs(context.instance, [CLICK_PREDICTIONS])
+    requests, reasons = [], []
+    for days in due.days:
+        busy = [run for run in running if covers(run, days.first)]
+        hindrance = _waits_for(busy) if busy else requested_before(context.instance, context.sensor_name, days.run_key)
+        if hindrance:
+            reasons.append(f"{days.why}, but {hindrance}")
+        else:
+            reasons.append(days.why)
+            requests.append(run_request(days))
+    reason = "; ".join([*reasons, due.reason]) + tables.note
+    context.log.info(reason)
+    return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)
+
+
 def _waits_for(runs: list[dg.DagsterRun]) -> str:
     oldest = runs[-1]
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     return f"waits for run {oldest.run_id[:8]} of {oldest.job_name} ({oldest.status.value.lower()}){more}"
 
 
-automation_sensors = [landing_sensor, stale_features_sensor, retraining_sensor]
+automation_sensors = [landing_sensor, stale_features_sensor, retraining_sensor, prediction_sensor]

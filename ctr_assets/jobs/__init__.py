@@ -21,6 +21,8 @@ PYTORCH_JOBS: Final = (
     "evaluation_report",
     "champion_model",
     "champion_validation",
+    "serving_model",
+    "click_predictions",
 )
 """Jobs whose ``run`` takes ``(params, report)``."""
 

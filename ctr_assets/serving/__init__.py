@@ -1,1 +1,10 @@
 """The champion in use: one ONNX file from raw strings to a probability, and the server that answers with it."""
+
+from typing import Final
+
+TOLERANCE: Final = 1e-5
+"""Greatest difference between two probabilities of one row that counts as rounding."""
+SERVED_NAME: Final = "ctr"
+"""Name of the model in the server's URLs."""
+HTTP_PORT: Final = 8080
+"""The server's, unless it is told another."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ctr_assets.plain_text import in_markdown, markdown_table
-from ctr_assets.serving.equality import TOLERANCE, Comparison
+from ctr_assets.serving import TOLERANCE
+from ctr_assets.serving.equality import Comparison
 
 CARD_NAME: Final = "model_card.md"
 _FIGURES: Final = {

@@ -11,12 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_assets.features import FEATURES, HOUR_COLUMN, Split
+from ctr_assets.serving import TOLERANCE
 from ctr_assets.serving.session import PROBABILITY, ServedModel
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.storage.rows import RawRows, iter_split
 
-TOLERANCE: Final = 1e-5
-"""Greatest difference between two probabilities of one row that counts as rounding."""
 LEAST_ROWS: Final = 100_000
 """Test rows that are compared at least, where there are as many."""
 SAMPLE_ROWS: Final = 1_000

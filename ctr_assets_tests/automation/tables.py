@@ -21,7 +21,7 @@ class Tables:
     def __init__(self, root):
         self.store = Store(str(root))
 
-    def commit(self, table, day, content, inputs=(), **properties):
+    def commit(self, table, day, content, inputs=(), /, **properties):
         file = DataFile(name="x", rows=1, bytes=1, sha256=fingerprint(content))
         version = self.store.begin(table, day)
         return version.commit([file], {}, inputs=[i for i in inputs if i is not None], properties=properties)
@@ -58,6 +58,25 @@ class Tables:
         encoded = self.store.manifest("encoded_features", day)
         figures = {"metrics": metrics, "reference": reference}
         return self.commit("champion_validation", day, day, [encoded], champion_day=champion_day, **figures)
+
+    def champion(self, day):
+        """Promote the model of a day."""
+        model = self.store.find("wide_deep_model", day) or self.model(day)
+        properties = {**model.properties, "day": day, "model_version": model.version}
+        return self.commit("champion_model", "current", model.version, [model], **properties)
+
+    def exported(self):
+        champion = self.store.manifest("champion_model", "current")
+        named = {name: champion.properties[name] for name in ("day", "model_version")}
+        return self.commit("serving_model", "current", champion.version, [champion], **named)
+
+    def predictions(self, day):
+        champion = self.store.manifest("champion_model", "current")
+        named = {
+            f"champion_{name}": champion.properties[key] for name, key in (("day", "day"), ("version", "model_version"))
+        }
+        encoded = self.store.manifest("encoded_features", day)
+        return self.commit("click_predictions", day, [day, champion.version], [champion, encoded], **named)
 
     def read(self, tables):
         return read_manifests(self.store, tables, DAYS)

@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -15,12 +16,12 @@ from pydantic import ValidationError
 from ctr_assets.automation.rules import WaitFor
 from ctr_assets.definitions import defs
 from ctr_assets.defs import asset_jobs, automation
-from ctr_assets.defs.automation import LandingWatch, RetrainingPolicy
+from ctr_assets.defs.automation import LandingWatch, PredictionPolicy, RetrainingPolicy
 from ctr_assets.defs.check_results import failed_check
 from ctr_assets.defs.checks import BLOCKING_BEFORE_TRAINING
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schedules import daily_catch_up
-from ctr_assets.defs.sensors import landing_sensor, retraining_sensor, stale_features_sensor
+from ctr_assets.defs.sensors import landing_sensor, prediction_sensor, retraining_sensor, stale_features_sensor
 from ctr_assets.landing.zone import LandingZoneError
 from ctr_assets.settings import read_settings
 from ctr_assets.storage import Store
@@ -43,11 +44,17 @@ class Automation:
         self.places = Places(landing_url=str(self.landing), store_url=str(root / "store"))
         self.watch = LandingWatch(settle_seconds=0)
         self.policy = RetrainingPolicy()
+        self.predicting = PredictionPolicy()
         self.cursor = None
 
     def tick(self, sensor):
         """One tick: the run requests, or the reason why there are none."""
-        resources = {"places": self.places, "landing_watch": self.watch, "retraining_policy": self.policy}
+        resources = {
+            "places": self.places,
+            "landing_watch": self.watch,
+            "retraining_policy": self.policy,
+            "prediction_policy": self.predicting,
+        }
         with dg.build_sensor_context(
             self.instance,
             cursor=self.cursor,
@@ -283,7 +290,50 @@ def test_every_model_of_a_changed_day_is_trained_again(deployed):
     assert days_of(deployed.tick(retraining_sensor)) == [DAYS[2]]
 
 
+# ------------------------------------------------------------------------------------------------ predictions
+
+
+def test_a_day_is_predicted_once_its_checks_passed(deployed):
+    deployed.tables.day(DAYS[0])
+    deployed.tables.champion(DAYS[0])
+    assert "was not evaluated: run it" in deployed.tick(prediction_sensor)
+    deployed.day(DAYS[0])
+    (request,) = deployed.tick(prediction_sensor)
+    assert (request.partition_key, request.tags["ctr/why"]) == (DAYS[0], f"{DAYS[0]} has no predictions")
+
+
+def test_a_promotion_predicts_as_many_days_as_are_asked_for(deployed):
+    for day in DAYS[:3]:
+        deployed.day(day)
+    deployed.tables.champion(DAYS[0])
+    deployed.predicting = PredictionPolicy(newest_days=2)
+    assert days_of(deployed.tick(prediction_sensor)) == DAYS[1:3]
+    for day in DAYS[1:3]:
+        deployed.tables.predictions(day)
+    assert deployed.tick(prediction_sensor) == f"The champion of {DAYS[0]} has predicted what there is"
+    deployed.tables.champion(DAYS[1])
+    assert days_of(deployed.tick(prediction_sensor)) == DAYS[1:3]
+
+
+def test_a_day_that_is_being_predicted_is_waited_for(deployed):
+    deployed.day(DAYS[0])
+    deployed.tables.champion(DAYS[0])
+    run = deployed.run("predictions", dg.DagsterRunStatus.STARTED, tags={"dagster/partition": DAYS[0]})
+    assert deployed.tick(prediction_sensor).startswith(
+        f"{DAYS[0]} has no predictions, but waits for run {run.run_id[:8]} of predictions (started); "
+    )
+
+
+def test_a_damaged_champion_is_told(deployed):
+    deployed.day(DAYS[0])
+    deployed.tables.champion(DAYS[0])
+    Path(deployed.tables.store.path("champion_model", "current", "manifest.json")).write_text("{")
+    assert deployed.tick(prediction_sensor).startswith("champion_model/current/manifest.json under ")
+
+
 def test_the_policy_is_taken_from_the_environment(monkeypatch):
+    monkeypatch.setenv("CTR_PREDICT_NEWEST_DAYS", "3")
+    assert automation.prediction_policy(read_settings()).newest_days == 3
     monkeypatch.setenv("CTR_TRAIN_AFTER_DAYS", "7")
     assert automation.retraining_policy(read_settings()).policy().train_after_days == 7
 

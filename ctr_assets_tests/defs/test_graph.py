@@ -24,6 +24,8 @@ DEPENDENCIES = {
     "evaluation_report": {"wide_deep_model", "gbt_baseline", "evaluation_metrics"},
     "champion_model": {"evaluation_metrics", "evaluation_report"},
     "champion_validation": {"encoded_features", "champion_model"},
+    "serving_model": {"champion_model"},
+    "click_predictions": {"encoded_features", "champion_model", "serving_model"},
 }
 SPARK_ASSETS = {"raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features", "gbt_baseline"}
 TABLES = SPARK_ASSETS - {"gbt_baseline"}
@@ -49,9 +51,11 @@ def test_every_asset_says_what_it_is(name):
     assert node.owners == ["team:ctr-models"]
     assert node.kinds
     assert node.code_version
-    assert node.group_name == {"raw_impressions": "ingest", "impression_profile": "ingest"}.get(
-        name, "features" if name in TABLES else "models"
-    )
+    groups = {
+        **dict.fromkeys(("raw_impressions", "impression_profile"), "ingest"),
+        **dict.fromkeys(("serving_model", "click_predictions"), "serving"),
+    }
+    assert node.group_name == groups.get(name, "features" if name in TABLES else "models")
 
 
 @pytest.mark.parametrize("name", sorted(TABLES))

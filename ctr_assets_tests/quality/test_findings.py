@@ -8,10 +8,13 @@ import pyarrow.compute as pc
 import pytest
 
 from ctr_assets.features import FEATURES
-from ctr_assets.quality import distribution, ids, model, volume
-from ctr_assets.storage import Store, write_parquet
+from ctr_assets.quality import distribution, ids, model, serving, volume
+from ctr_assets.storage import DataFile, Store, write_parquet
 from ctr_assets.storage.vocabulary import write_vocabulary
 from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    CLICK_PREDICTIONS,
+    CURRENT,
     ENCODED_FEATURES,
     ENCODED_SCHEMA,
     EVALUATION_METRICS,
@@ -21,6 +24,7 @@ from ctr_assets.tables import (
     PROFILE_SCHEMA,
     QUARANTINE,
     RAW_IMPRESSIONS,
+    SERVING_MODEL,
     WIDE_DEEP_MODEL,
     columns_of,
 )
@@ -300,6 +304,47 @@ def test_a_model_beside_the_baseline_and_the_click_rate(store, auc, ratio, bette
 def test_a_model_beside_the_champion(store, logloss, of_champion, passed):
     commit_properties(store, EVALUATION_REPORT, LAST, logloss=logloss, champion_logloss=of_champion)
     assert model.no_worse_than_champion(store, LAST, max_increase=0.01).passed is passed
+
+
+def serve(store, **changes):
+    """A champion, and a file exported from it as ``changes`` say."""
+    store.begin(CHAMPION_MODEL, CURRENT).commit(
+        [], {}, properties={"day": LAST, "model_version": "v1", "vocabulary_fingerprint": ""}
+    )
+    measured = {"day": LAST, "model_version": "v1", "compared_rows": 100, "undefined_rows": 0}
+    properties = {**measured, "greatest_difference": 1e-7, **changes}
+    store.begin(SERVING_MODEL, CURRENT).commit([], {}, properties=properties)
+    return serving.says_what_the_champion_says(store)
+
+
+@pytest.mark.parametrize(
+    ("changes", "passed"),
+    [
+        ({}, True),
+        ({"greatest_difference": 1e-5}, True),
+        ({"greatest_difference": 1.1e-5}, False),
+        ({"undefined_rows": 1}, False),
+        ({"compared_rows": 0}, False),
+        ({"model_version": "v0"}, False),
+    ],
+)
+def test_what_is_served_says_what_the_champion_says(store, changes, passed):
+    assert serve(store, **changes).passed is passed
+
+
+@pytest.mark.parametrize(
+    ("predicted", "undefined", "passed"), [(3, 0, True), (2, 0, False), (4, 0, False), (3, 1, False)]
+)
+def test_every_row_is_predicted(store, predicted, undefined, passed):
+    files = [DataFile(name="x", rows=rows, bytes=1, sha256="") for rows in (3, predicted)]
+    raw = store.begin(RAW_IMPRESSIONS, LAST).commit(files[:1], {})
+    properties = {"undefined_rows": undefined}
+    store.begin(CLICK_PREDICTIONS, LAST).commit(files[1:], {}, inputs=[raw], properties=properties)
+    assert serving.every_row_predicted(store, LAST).passed is passed
+    store.begin(RAW_IMPRESSIONS, LAST).commit(files[:1], {})
+    again = serving.every_row_predicted(store, LAST)
+    assert not again.passed
+    assert "make them again" in again.message
 
 
 def test_every_feature_is_looked_at(store):

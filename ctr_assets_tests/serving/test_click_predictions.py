@@ -17,6 +17,7 @@ from ctr_assets.tables import (
     CURRENT,
     ENCODED_FEATURES,
     FEATURE_VOCABULARY,
+    MADE_FROM,
     PREDICTIONS_SCHEMA,
     RAW_IMPRESSIONS,
     SERVING_MODEL,
@@ -62,6 +63,8 @@ def test_each_raw_row_has_the_one_probability_of_the_champion(store, champion, d
     assert np.abs(found["click_probability"].to_numpy() - by_the_file(store, day)).max() < 1e-5
     assert committed.properties["champion_day"] == champion
     assert committed.properties["undefined_rows"] == 0
+    for manifest in (committed, store.manifest(SERVING_MODEL, CURRENT)):
+        assert {reference.split("/")[0] for reference in manifest.inputs} == set(MADE_FROM[manifest.table])
 
 
 @pytest.mark.parametrize("champion", DAYS)

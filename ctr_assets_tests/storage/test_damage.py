@@ -138,7 +138,7 @@ def test_the_manifest_of_another_place_is_refused(store, changed):
         store.find(RAW_IMPRESSIONS, DAY)
 
 
-@pytest.mark.parametrize("table", [table for table in MADE_FROM if table != "champion_model"])
+@pytest.mark.parametrize("table", [table for table in MADE_FROM if table not in ("champion_model", "serving_model")])
 @pytest.mark.parametrize("partition", ["", "..", "../2014-10-21", "20141021", "2014-10-32", "2014-1-2", "d", "current"])
 def test_a_partition_that_is_no_day_is_refused_at_the_border(tmp_path, table, partition):
     store = Store(str(tmp_path))
