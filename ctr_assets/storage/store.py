@@ -16,12 +16,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import IO, Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from ctr_assets.storage.damage import Properties, UnreadableError, reading
+from ctr_assets.storage.locate import locate
 from ctr_assets.storage.manifest import DataFile, Manifest, build_manifest, parse_manifest
 from ctr_assets.storage.objects import find_generation, on_disk, read_object, replace_object
 from ctr_assets.tables import check_partition, how_to_materialize
@@ -105,7 +105,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.fs, self.root = fsspec.url_to_fs(url)
+        self.fs, self.root = locate(url)
         if isinstance(self.fs, LocalFileSystem):
             self.fs.auto_mkdir = True
 
