@@ -42,6 +42,10 @@ def describe(
     if outside:
         named = ", ".join(f"{DAY_FOLDER}{day}" for day in outside[:_NAMED_IN_A_MESSAGE])
         parts.append(f"no day of the graph: {named}{_more(outside)}")
+    astray = [*folders.astray, *(folder for delivery in deliveries.values() for folder in delivery.astray)]
+    if astray:
+        named = ", ".join(map(str, astray[:_NAMED_IN_A_MESSAGE]))
+        parts.append(f"not read, since it seems a day's and is not called so: {named}{_more(astray)}")
     return ", ".join(parts)
 
 
@@ -51,5 +55,5 @@ def _what_is_missing(delivery: Delivery, rules: WatchRules) -> str:
     return str(delivery)
 
 
-def _more(days: Sequence[str]) -> str:
+def _more(days: Sequence[object]) -> str:
     return f" and {len(days) - _NAMED_IN_A_MESSAGE} more" if len(days) > _NAMED_IN_A_MESSAGE else ""

@@ -1,16 +1,28 @@
 """Where a deployment keeps its landing zone and its tables."""
 
-import dagster as dg
-from pydantic import Field
+from typing import Self
 
+import dagster as dg
+from pydantic import Field, model_validator
+
+from ctr_assets.landing.apart import check_apart
 from ctr_assets.settings import require
 
 
 class Places(dg.ConfigurableResource):
-    """URLs of the deployment: a folder or ``gs://bucket/prefix`` each. Definitions load without them, runs do not."""
+    """URLs of the deployment: a folder or ``gs://bucket/prefix`` each, neither within the other.
+
+    Definitions load without them, runs do not.
+    """
 
     landing_url: str = Field(description="Where impressions are delivered")
     store_url: str = Field(description="Root of all tables and models")
+
+    @model_validator(mode="after")
+    def _are_apart(self) -> Self:
+        if self.landing_url and self.store_url:
+            check_apart(self.landing_url, self.store_url)
+        return self
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         require("landing_url", self.landing_url)

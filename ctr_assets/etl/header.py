@@ -8,7 +8,8 @@ from typing import Final
 
 from ctr_assets.features import LABEL_COLUMN, RAW_COLUMNS, SUBMISSION_COLUMNS
 from ctr_assets.landing.containers import HEAD_BYTES, Text, read_head
-from ctr_assets.landing.files import LandingError, has_marker
+from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.files import has_marker
 from ctr_assets.landing.names import UNLABELLED_MARKER
 
 _OTHER_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}

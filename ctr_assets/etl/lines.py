@@ -12,7 +12,7 @@ import numpy as np
 
 from ctr_assets.etl.plan import ParseTask
 from ctr_assets.landing.containers import open_text
-from ctr_assets.landing.files import LandingError
+from ctr_assets.landing.errors import LandingError
 
 BLOCK_BYTES: Final = 64 << 20
 """Most bytes of CSV in one Arrow batch, about 400,000 impressions: one Parquet row group. More than a plain file is

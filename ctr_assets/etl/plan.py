@@ -7,7 +7,8 @@ from typing import Final
 
 from ctr_assets.etl.header import Header, NotAnImpressionLogError, read_header
 from ctr_assets.landing.containers import Text, texts_of
-from ctr_assets.landing.files import LandingError, LandingFile
+from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.files import LandingFile
 
 SPLIT_BYTES: Final = 48 << 20
 """Bytes of plain CSV a task parses at once, about 300,000 impressions: several tasks a core, little memory."""
@@ -63,7 +64,7 @@ def plan_tasks(files: list[LandingFile], split_bytes: int = SPLIT_BYTES) -> Plan
                 else:
                     left_out[text.name] = _NO_DATA
         if all(left_out.get(text.name) == _NO_DATA for text in texts):
-            raise LandingError(f"{file.path}: the archive holds no impression log; deliver one that does")
+            raise LandingError(f"{file.name}: the archive holds no impression log; deliver one that does")
     if files and not sources:
         told = "; ".join(f"{name}: {why}" for name, why in left_out.items())
         raise LandingError(f"None of the delivered files is an impression log ({told}); deliver one")

@@ -14,7 +14,8 @@ from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
 from ctr_assets.etl.validate import UNDATED
 from ctr_assets.landing.account import LineAccount, check_closed
-from ctr_assets.landing.files import LandingError, find_files
+from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.files import find_files
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
 from ctr_assets.tables import LINE_ACCOUNT, QUARANTINE, QUARANTINE_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
 
@@ -65,7 +66,7 @@ def ingest(
 ) -> Ingested:
     """Read the landing zone once and commit every day of ``days``; a day without rows becomes an empty table.
 
-    Raises :class:`~ctr_assets.landing.files.LandingError` before anything is committed when a file is damaged, lacks a
+    Raises :class:`~ctr_assets.landing.errors.LandingError` before anything is committed when a file is damaged, lacks a
     column, was spoilt, changed meanwhile, when a line is not accounted for, or when more than ``max_quarantined_share``
     of the rows read are rejected.
     """

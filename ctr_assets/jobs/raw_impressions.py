@@ -10,6 +10,7 @@ from ctr_assets.jobs import report as r
 from ctr_assets.jobs.parameters import DaysParams
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.landing.account import ACCOUNT_COLUMNS, account_rows, rows_outside
+from ctr_assets.landing.apart import check_apart
 from ctr_assets.storage import Store
 from ctr_assets.tables import QUARANTINE
 from ctr_assets.urls import Place
@@ -30,6 +31,7 @@ class Params(DaysParams):
 def run(params: Params, report: r.Report, spark: "SparkSession") -> None:
     from ctr_assets.etl.raw import ingest
 
+    check_apart(params.landing_url, params.store_url)
     started = time.monotonic()
     store = Store(params.store_url)
     found = ingest(

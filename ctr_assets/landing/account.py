@@ -9,7 +9,7 @@ from typing import Final
 
 from pydantic import BaseModel, Field
 
-from ctr_assets.landing.files import LandingError
+from ctr_assets.landing.errors import LandingError
 
 MOST_DAYS: Final = 50
 """Other days counted one by one; the rest, which only garbage has, together."""

@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 
-from ctr_assets.landing.files import LandingError, LandingFile, open_file
+from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.files import LandingFile, open_file
+from ctr_assets.landing.listing import LONGEST_PATH
 from ctr_assets.landing.names import is_ignored
+from ctr_assets.plain_text import visible
 
 HEAD_BYTES: Final = 1 << 16
 """Bytes of a text that are looked at to tell what it is, and the longest header line."""
@@ -65,7 +68,9 @@ class Text:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return self.file.path if self.member is None else f"{self.file.path} (member {self.member})"
+        return (
+            self.file.name if self.member is None else f"{self.file.name} (member {visible(self.member, LONGEST_PATH)})"
+        )
 
     @property
     def is_splittable(self) -> bool:
@@ -121,11 +126,11 @@ def _members(file: LandingFile, stream: IO[bytes]) -> list[Text]:
             looked_at = [(i, info) for i, info in named if not is_ignored(info.filename.replace("\\", "/"))]
             texts = [_member(file, archive, i, info) for i, info in looked_at]
     except _READ_ERRORS as e:
-        raise LandingError(f"{file.path}: not a readable zip archive ({e}); deliver it again") from e
+        raise LandingError(f"{file.name}: not a readable zip archive ({e}); deliver it again") from e
     if any(info.filename == "xl/workbook.xml" for _, info in named):
-        raise LandingError(f"{file.path}: an Excel workbook; save its sheet as CSV and deliver that")
+        raise LandingError(f"{file.name}: an Excel workbook; save its sheet as CSV and deliver that")
     if not texts:
-        raise LandingError(f"{file.path}: the zip archive holds no .csv or .gz file; deliver one that does")
+        raise LandingError(f"{file.name}: the zip archive holds no .csv or .gz file; deliver one that does")
     return sorted(texts, key=lambda text: (str(text.member), text.position))
 
 

@@ -1,38 +1,42 @@
-"""What is in the landing zone: names, sizes and identities of files. Local disk or object storage; opens no file."""
+"""What is in the landing zone: the days, the archives, and the folders that are neither, each with its files.
 
-import os
+The job that reads the landing zone and the sensor that watches it look at it through this one walk.
+"""
+
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from ctr_assets.landing.names import DAY_FOLDER, SUCCESS_MARKER, is_ignored
+from ctr_assets.landing.errors import LandingZoneError
+from ctr_assets.landing.listing import LONGEST_PATH, SeenFile, listing_of
+from ctr_assets.landing.names import ANY_DAY, DAY_FOLDER, SUCCESS_MARKER, misspelt, named_day
+from ctr_assets.plain_text import visible
 from ctr_assets.storage import fingerprint
 
-_STORE_IDENTITIES: Final = ("generation", "etag", "ETag", "md5Hash")
-"""What an object store says of an object's content, the strictest first: a generation changes with every upload."""
 FINGERPRINT_DIGITS: Final = 16
 """Hexadecimal digits kept of a SHA-256: 64 bits tell the deliveries of one day apart."""
 
 
-class LandingZoneError(RuntimeError):
-    """The landing zone cannot be listed; the message names the place and says what to do."""
-
-
 @dataclass(frozen=True)
-class SeenFile:
-    """A file of the landing zone. ``path`` is relative to it, ``size`` in bytes, ``modified`` in epoch seconds.
+class Astray:
+    """A folder with files that was surely meant to be a day's, and is not read: its name, or its place, is wrong.
 
-    ``identity`` is another one whenever the content may be: the store's generation, or on a local disk inode, time of
-    change and time of modification (a modification time alone can be set back, and repeats within a clock tick).
+    ``right`` is how it should be called, ``day=YYYY-MM-DD`` where that cannot be told. ``within``: the folder of
+    another day that it lies in.
     """
 
     path: str
-    size: int
-    identity: str
-    modified: float
+    right: str
+    within: str | None = None
+
+    @property
+    def day(self) -> str | None:
+        """The day that was meant, None where that cannot be told."""
+        return None if self.right == ANY_DAY else self.right.removeprefix(DAY_FOLDER)
+
+    def __str__(self) -> str:
+        todo = f"move it out of {visible(self.within, LONGEST_PATH)} and call it" if self.within else "call it"
+        return f"{visible(self.path, LONGEST_PATH)} ({todo} {self.right})"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Delivery:
 
     files: tuple[SeenFile, ...] = ()
     markers: tuple[SeenFile, ...] = ()
+    astray: tuple[Astray, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -64,98 +69,99 @@ class Folders:
 
     days: Mapping[str, tuple[str, ...]]
     archives: Delivery
+    astray: tuple[Astray, ...] = ()
 
 
 class LandingZone:
     """A landing zone to be listed. Every method raises :class:`LandingZoneError` where it cannot look."""
 
     def __init__(self, url: str) -> None:
+        """Raises ValueError for a URL that is of no place."""
         self.url = url
-        self._fs, self._root = fsspec.url_to_fs(url)
-        self._root = self._root.rstrip("/")
+        self._listing = listing_of(url)
+
+    def url_of(self, path: str) -> str:
+        return f"{self._listing.base}{path}"
 
     def folders(self) -> Folders:
-        """List everything but the day folders. Starts a look: what object storage answered before is forgotten."""
-        self._fs.invalidate_cache()
-        entries = list(self._list(self._root))
-        if not entries and not self._exists():
-            raise LandingZoneError(
-                f"The landing zone {self.url} does not exist: create it, or set CTR_LANDING_URL to the one that does"
-            )
+        """List everything but the day folders. Starts a look."""
+        self._listing = listing_of(self.url)
         days: dict[str, list[str]] = {}
+        astray: list[Astray] = []
         files: list[SeenFile] = []
-        while entries:
-            path, info = entries.pop()
-            name = path.rsplit("/", 1)[-1]
-            if info["type"] != "directory":
-                files.extend(self._seen(path, info) if name != SUCCESS_MARKER else ())
-            elif name.startswith(DAY_FOLDER):
-                days.setdefault(name.removeprefix(DAY_FOLDER), []).append(path)
-            else:
-                entries.extend(self._list(path))
-        return Folders({day: tuple(sorted(paths)) for day, paths in days.items()}, Delivery(tuple(files)))
+        waiting = [""]
+        while waiting:
+            for entry in self._list(waiting.pop()):
+                if isinstance(entry, SeenFile):
+                    files.extend(() if _is_marker(entry) else (entry,))
+                elif day := named_day(_name(entry)):
+                    days.setdefault(day, []).append(entry)
+                elif right := misspelt(_name(entry)):
+                    astray.extend(self._astray(entry, right))
+                else:
+                    waiting.append(entry)
+        return Folders(
+            {day: tuple(sorted(paths)) for day, paths in days.items()}, Delivery(tuple(files)), tuple(astray)
+        )
 
     def delivery(self, folders: Iterable[str]) -> Delivery:
         """Everything below the folders of a day. A folder that has gone is an empty one."""
         files: list[SeenFile] = []
         markers: list[SeenFile] = []
-        waiting = list(folders)
-        while waiting:
-            for path, info in self._list(waiting.pop()):
-                if info["type"] == "directory":
-                    waiting.append(path)
-                else:
-                    kind = markers if path.endswith(f"/{SUCCESS_MARKER}") else files
-                    kind.extend(self._seen(path, info))
-        return Delivery(tuple(files), tuple(markers))
+        astray: list[Astray] = []
+        for folder in folders:
+            waiting = [folder]
+            while waiting:
+                for entry in self._list(waiting.pop()):
+                    if isinstance(entry, SeenFile):
+                        (markers if _is_marker(entry) else files).append(entry)
+                    elif (right := _as_day(_name(entry))) in (None, _name(folder)):
+                        waiting.append(entry)
+                    else:
+                        astray.extend(self._astray(entry, str(right), within=folder))
+        return Delivery(tuple(files), tuple(markers), tuple(astray))
 
-    def _list(self, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _astray(self, folder: str, right: str, within: str | None = None) -> Iterator[Astray]:
+        """The folder, unless there is no file below it."""
+        waiting = [folder]
+        while waiting:
+            for entry in self._list(waiting.pop()):
+                if isinstance(entry, str):
+                    waiting.append(entry)
+                elif not _is_marker(entry):
+                    yield Astray(folder, right, within)
+                    return
+
+    def _list(self, folder: str) -> list[str | SeenFile]:
         """The entries of a folder that are looked at, and its marker; none when it has gone meanwhile."""
         try:
-            entries = self._fs.ls(folder, detail=True)
-        except FileNotFoundError:
-            return
+            return list(self._listing.entries(folder))
+        except FileNotFoundError as e:
+            if folder:
+                return []
+            raise LandingZoneError(
+                f"The landing zone {self.url} does not exist: create it, or set CTR_LANDING_URL to the one that does"
+            ) from e
+        except LandingZoneError:
+            raise
         except Exception as e:  # each file system raises what its client raises
             raise LandingZoneError(
-                f"{self._fs.unstrip_protocol(folder)} cannot be listed ({type(e).__name__}: {e}): check that it can be "
-                "reached and read. Nothing is lost: the next look starts where this one did"
+                f"{visible(self.url_of(folder).rstrip('/'), LONGEST_PATH)} cannot be listed ({type(e).__name__}: {e}): "
+                "check that it can be reached and read. Nothing is lost: the next look or run starts where this one did"
             ) from e
-        for info in entries:
-            path = info["name"].rstrip("/")
-            is_placeholder = path == folder  # an object that stands for the folder itself
-            if not is_placeholder and (path.endswith(f"/{SUCCESS_MARKER}") or not is_ignored(self._relative(path))):
-                yield path, info
 
-    def _exists(self) -> bool:
-        """Whether an empty place is there at all: the folder, or on object storage (no folders) the bucket."""
-        if self._is_local:
-            return bool(self._fs.isdir(self._root))
-        try:
-            self._fs.ls(self._root.split("/")[0])
-        except FileNotFoundError:
-            return False
-        return True
 
-    def _seen(self, path: str, info: Mapping[str, Any]) -> Iterator[SeenFile]:
-        """The file, or nothing when it has gone since it was listed."""
-        name = self._relative(path)
-        if not self._is_local:
-            modified = info["mtime"] if "mtime" in info else self._fs.modified(path)
-            identity = next((str(info[key]) for key in _STORE_IDENTITIES if info.get(key)), modified.isoformat())
-            yield SeenFile(name, int(info["size"]), identity, modified.timestamp())
-            return
-        try:
-            stat = os.stat(path)
-        except FileNotFoundError:
-            return
-        yield SeenFile(name, stat.st_size, f"{stat.st_ino}-{stat.st_ctime_ns}-{stat.st_mtime_ns}", stat.st_mtime)
+def _name(folder: str) -> str:
+    return folder[:-1].rsplit("/", 1)[-1]
 
-    @property
-    def _is_local(self) -> bool:
-        return isinstance(self._fs, LocalFileSystem)
 
-    def _relative(self, path: str) -> str:
-        return path[len(self._root) :].strip("/")
+def _as_day(name: str) -> str | None:
+    """What the folder of the day that a name stands for, or was meant to, is called; None for any other name."""
+    return name if named_day(name) else misspelt(name)
+
+
+def _is_marker(file: SeenFile) -> bool:
+    return file.path.rsplit("/", 1)[-1] == SUCCESS_MARKER
 
 
 def _readable(size: int) -> str:

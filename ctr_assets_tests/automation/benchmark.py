@@ -21,7 +21,7 @@ def main(files):
             path.parent.mkdir(exist_ok=True)
             path.write_text("x")
         resources = {
-            "places": Places(landing_url=folder, store_url=folder),
+            "places": Places(landing_url=folder, store_url=f"{folder}-store"),
             "landing_watch": LandingWatch(settle_seconds=0),
         }
         cursor = None

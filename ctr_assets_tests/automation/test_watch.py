@@ -8,7 +8,7 @@ import pytest
 
 from ctr_assets.automation.rules import WaitFor
 from ctr_assets.landing.zone import LandingZoneError
-from ctr_assets_tests.automation.watching import DAYS, SETTLE_SECONDS, Watched, write
+from ctr_assets_tests.automation.watching import DAYS, SETTLE_SECONDS, Watched, as_nobody, public_folder, write
 
 
 @pytest.fixture
@@ -132,9 +132,12 @@ def test_days_in_nested_folders_count_together(landing, watched):
 
 
 def test_other_days_and_odd_names_are_told(landing, watched):
-    deliver(landing, "2015-01-01", "yesterday")
-    watched.look()
-    assert watched.seen == "0 days known, no day of the graph: day=2015-01-01, day=yesterday"
+    deliver(landing, "2015-01-01", "yesterday", "20141021")
+    assert watched.settle() == []
+    assert watched.seen == (
+        "0 days known, no day of the graph: day=2015-01-01, not read, since it seems a day's and is not called so: "
+        "day=20141021/ (call it day=2014-10-21), day=yesterday/ (call it day=YYYY-MM-DD)"
+    )
 
 
 def test_with_a_marker_nothing_else_is_waited_for(landing, watched):
@@ -238,23 +241,19 @@ def test_a_look_stops_at_its_budget_and_the_next_goes_on(landing, watched):
     assert sorted(asked) == asked == DAYS[:6]
 
 
-def test_a_listing_error_is_raised_and_loses_nothing(landing, watched, monkeypatch):
-    deliver(landing, DAYS[0], DAYS[1])
-    watched.look()
-    before = watched.cursor
-    real = watched.zone._fs.ls
-
-    def broken(path, **options):
-        if path.endswith(DAYS[1]):
-            raise PermissionError("no")
-        return real(path, **options)
-
-    monkeypatch.setattr(watched.zone._fs, "ls", broken)
-    with pytest.raises(LandingZoneError, match=rf"day={DAYS[1]} cannot be listed \(PermissionError: no\): check that"):
+def test_a_listing_error_is_raised_and_loses_nothing():
+    with public_folder() as landing:
+        watched = Watched(landing)
+        deliver(landing, DAYS[0], DAYS[1])
         watched.look()
-    assert watched.cursor == before
-    monkeypatch.undo()
-    assert watched.look() == DAYS[:2]
+        before = watched.cursor
+        forbidden = landing / f"day={DAYS[1]}"
+        forbidden.chmod(0)
+        with as_nobody(), pytest.raises(LandingZoneError, match=rf"day={DAYS[1]} cannot be listed \(PermissionError: "):
+            watched.look()
+        assert watched.cursor == before
+        forbidden.chmod(0o755)
+        assert watched.look() == DAYS[:2]
 
 
 def test_a_missing_landing_zone_is_an_error_and_an_empty_one_is_not(landing, watched, tmp_path):

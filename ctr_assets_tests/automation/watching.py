@@ -1,7 +1,12 @@
 """A landing zone under watch: deliver, let time pass, look."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from ctr_assets.automation.cursor import parse_cursor
 from ctr_assets.automation.rules import WatchRules
@@ -47,3 +52,26 @@ def write(landing, name, content="x"):
     temporary.write_text(content)
     os.replace(temporary, path)
     return path
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """With the rights of nobody in particular: root may read whatever no one may."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """A temporary folder that everybody may look into, unlike those of pytest."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

@@ -9,7 +9,23 @@ from fsspec.implementations.local import LocalFileSystem
 from ctr_assets.storage import Store
 from ctr_assets.storage.locate import locate
 
-NAMES = ["a::b", "zip::x", "s*r", "w?y", "[x]", "a#1", "50%25", "~", "~root", "a b", "zürich", "日", "a:", "{0}", "a\nb"]
+NAMES = [
+    "a::b",
+    "zip::x",
+    "s*r",
+    "w?y",
+    "[x]",
+    "a#1",
+    "50%25",
+    "~",
+    "~root",
+    "a b",
+    "zürich",
+    "日",
+    "a:",
+    "{0}",
+    "a\nb",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
