@@ -127,8 +127,8 @@ def _check_unchanged(file: LandingFile) -> None:
         if now.encoding not in ("", "identity"):
             raise LandingError(
                 f"{file.name}: stored with Content-Encoding: {visible(now.encoding)}, so that its bytes are changed on "
-                'their way; expected none. Take it off (gsutil setmeta -h "Content-Encoding:" URL), and run the day '
-                "again: a gzip file is known by its content"
+                f'their way; expected none. Take it off (gsutil setmeta -h "Content-Encoding:" {file.name}), and run '
+                "the day again: a gzip file is known by its content"
             )
         return
     found = "it is gone" if now is None else f"{now.size:,} bytes" if now.size != file.size else "as many, but others"

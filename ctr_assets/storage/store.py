@@ -6,6 +6,7 @@ Layout under the root URL (a local folder or ``gs://bucket/prefix``)::
     <table>/<partition>/<version>/<file>     immutable files; readable only once a manifest names them
 """
 
+import glob
 import hashlib
 import os
 import secrets
@@ -215,7 +216,8 @@ class Store:
         """Delete everything below a path of the store; no error when there is nothing."""
         path = self.path(*parts)
         if self.fs.exists(path):
-            self.fs.rm(path, recursive=True)
+            # In object storage fsspec looks for what a path matches, so that s*e would take store along.
+            self.fs.rm(path if self.is_local else glob.escape(path), recursive=True)
 
 
 def created_by(**labels: str) -> dict[str, str]:

@@ -71,8 +71,12 @@ def test_what_is_no_place_is_named(url):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_store_may_be_called_anything(tmp_path, name):
-    store = Store(str(tmp_path / name / "store"))
-    store.begin("table", "day").commit([], {})
-    assert store.manifest("table", "day").rows == 0
-    assert (tmp_path / name / "store" / "table" / "day" / "manifest.json").is_file()
+@pytest.mark.parametrize("place", ["disk", "gcs"])
+def test_a_store_may_be_called_anything(request, tmp_path, name, place):
+    root = str(tmp_path) if place == "disk" else request.getfixturevalue("gcs").uri
+    stores = [Store(f"{root}/{each}") for each in (name, "star", "way", "x")]
+    for store in stores:
+        store.begin("table", "day").commit([], {})
+        assert store.manifest("table", "day").rows == 0
+    stores[0].remove_tree("table", "day")
+    assert [store.find("table", "day") is None for store in stores] == [True, False, False, False]
