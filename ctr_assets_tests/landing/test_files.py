@@ -81,7 +81,7 @@ def test_a_file_that_stays_is_read_anywhere(file):
         assert stream.read() == CSV[-7:]
         stream.seek(100)
         assert (stream.read(3), stream.tell()) == (CSV[100:103], 103)
-        assert stream.read(None) == CSV[103:]
+        assert stream.read(-1) == CSV[103:]
         assert stream.read(5) == b""
 
 

@@ -16,7 +16,7 @@ def watched_files(place):
     """What the sensor sees, as the job would name it: day (None for archives) and URL."""
     zone = LandingZone(place.url)
     folders = zone.folders()
-    seen = {(None, file.path) for file in folders.archives.files}
+    seen: set[tuple[str | None, str]] = {(None, file.path) for file in folders.archives.files}
     seen |= {(day, file.path) for day in folders.days for file in zone.delivery(folders.days[day]).files}
     return {(day, zone.url_of(path)) for day, path in seen}
 
