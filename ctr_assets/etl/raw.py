@@ -14,7 +14,7 @@ from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
 from ctr_assets.etl.validate import UNDATED
 from ctr_assets.landing.account import LineAccount, check_closed
-from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.landing.files import find_files
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
 from ctr_assets.tables import LINE_ACCOUNT, QUARANTINE, QUARANTINE_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
@@ -139,6 +139,6 @@ def _check_share(outcomes: list[_TaskOutcome], limit: float, landing_url: str) -
     if bad > limit * (good + bad):
         where = ", ".join(f"{day}: {count}" for day, count in rejected.items())
         raise LandingError(
-            f"{bad} of {good + bad} rows under {landing_url} were rejected ({where}), more than the "
+            f"{bad} of {good + bad} rows under {shown(landing_url)} were rejected ({where}), more than the "
             f"max_quarantined_share of {limit:.2%}; nothing was committed. Mend the files, or raise the share"
         )

@@ -4,7 +4,7 @@ import os
 
 from fsspec.implementations.local import LocalFileSystem
 
-from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.storage.locate import locate
 
 
@@ -18,8 +18,8 @@ def check_apart(landing_url: str, store_url: str) -> None:
         return
     where = "in the same place as" if landing == store else "within" if landing.startswith(store) else "around"
     raise LandingError(
-        f"The landing zone {landing_url} is {where} the store {store_url}: set CTR_LANDING_URL and CTR_STORE_URL to "
-        "two places apart, such as DATA/landing and DATA/store"
+        f"The landing zone {shown(landing_url)} is {where} the store {shown(store_url)}: set CTR_LANDING_URL "
+        "and CTR_STORE_URL to two places apart, such as DATA/landing and DATA/store"
     )
 
 

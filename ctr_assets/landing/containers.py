@@ -14,11 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final
 
-from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.landing.files import LandingFile, open_file
-from ctr_assets.landing.listing import LONGEST_PATH
 from ctr_assets.landing.names import is_ignored
-from ctr_assets.plain_text import visible
 
 HEAD_BYTES: Final = 1 << 16
 """Bytes of a text that are looked at to tell what it is, and the longest header line."""
@@ -68,9 +66,7 @@ class Text:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return (
-            self.file.name if self.member is None else f"{self.file.name} (member {visible(self.member, LONGEST_PATH)})"
-        )
+        return self.file.name if self.member is None else f"{self.file.name} (member {shown(self.member)})"
 
     @property
     def is_splittable(self) -> bool:

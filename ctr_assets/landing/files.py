@@ -8,8 +8,8 @@ from typing import IO, Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from ctr_assets.landing.errors import LandingError
-from ctr_assets.landing.listing import LONGEST_PATH, SeenFile, look_at
+from ctr_assets.landing.errors import LandingError, shown, told
+from ctr_assets.landing.listing import SeenFile, look_at
 from ctr_assets.landing.names import ANY_DAY
 from ctr_assets.landing.zone import LandingZone
 from ctr_assets.plain_text import visible
@@ -31,7 +31,7 @@ class LandingFile:
     @property
     def name(self) -> str:
         """What messages call it."""
-        return visible(self.path, LONGEST_PATH)
+        return shown(self.path)
 
 
 def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
@@ -48,7 +48,7 @@ def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
     astray += [folder for delivery in deliveries.values() for folder in delivery.astray]
     if astray:
         raise LandingError(
-            f"The landing zone {landing_url} has folders that seem to be those of days and are not: "
+            f"The landing zone {shown(landing_url)} has folders that seem to be those of days and are not: "
             f"{'; '.join(map(str, astray))}. Nothing was read. Rename what holds a day to {ANY_DAY}, and what does not "
             "to something else"
         )
@@ -56,7 +56,7 @@ def find_files(landing_url: str, days: list[str]) -> list[LandingFile]:
     archives = [_planned(zone, file, None) for file in folders.archives.files]
     if not (feeds or archives or folders.astray or any(zone.delivery(paths).files for paths in folders.days.values())):
         raise LandingError(
-            f"The landing zone {landing_url} holds no file: put train.gz, a .csv or a .zip there, "
+            f"The landing zone {shown(landing_url)} holds no file: put train.gz, a .csv or a .zip there, "
             f"or a daily feed under {ANY_DAY}/"
         )
     return [file for group in (feeds, archives) for file in sorted(group, key=lambda file: file.path)]
@@ -150,6 +150,5 @@ def _look_at(file: LandingFile, url: str) -> SeenFile | None:
 
 def _unreadable(file: LandingFile, error: Exception) -> LandingError:
     return LandingError(
-        f"{file.name}: cannot be read ({type(error).__name__}: {error}): check that it can be reached and read, and "
-        "run the day again"
+        f"{file.name}: cannot be read ({told(error)}): check that it can be reached and read, and run the day again"
     )

@@ -14,16 +14,13 @@ from typing import Any, Final, Protocol
 
 from fsspec.implementations.local import LocalFileSystem
 
-from ctr_assets.landing.errors import LandingZoneError
+from ctr_assets.landing.errors import LandingZoneError, shown
 from ctr_assets.landing.names import SUCCESS_MARKER, is_ignored
-from ctr_assets.plain_text import visible
 from ctr_assets.storage.locate import GCS, LOCAL, locate
 
 _NO_FILES: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 _PAGE: Final = 5000
 """Objects of one answer (the JSON API gives 1,000 unasked)."""
-LONGEST_PATH: Final = 4096
-"""Characters of a path that a message shows: as many as Linux takes."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +108,9 @@ class LocalListing:
             status = entry.stat()
         except FileNotFoundError as e:
             if os.path.islink(entry.path):
-                target = visible(os.readlink(entry.path), LONGEST_PATH)
+                target = shown(os.readlink(entry.path))
                 raise LandingZoneError(
-                    f"{visible(entry.path, LONGEST_PATH)} is a link to {target}, which is not there: deliver that, or "
-                    "remove the link"
+                    f"{shown(entry.path)} is a link to {target}, which is not there: deliver that, or remove the link"
                 ) from e
             return
         if stat.S_ISDIR(status.st_mode) and not is_ignored(entry.name):
@@ -126,8 +122,7 @@ class LocalListing:
         elif not stat.S_ISDIR(status.st_mode):
             kind = _NO_FILES.get(stat.S_IFMT(status.st_mode), "a device")
             raise LandingZoneError(
-                f"{visible(entry.path, LONGEST_PATH)} is {kind}, expected a file or folder: remove it, or let its name "
-                "begin with _"
+                f"{shown(entry.path)} is {kind}, expected a file or folder: remove it, or let its name begin with _"
             )
 
     def _reach(self, path: str, status: os.stat_result, is_link: bool) -> None:
@@ -137,8 +132,8 @@ class LocalListing:
         if other != path and (is_link or other_is_link):
             link, place = (path, other) if is_link else (other, path)
             raise LandingZoneError(
-                f"{visible(link, LONGEST_PATH)} is a link to {visible(os.path.realpath(link), LONGEST_PATH)}, which is "
-                f"also reached as {visible(place, LONGEST_PATH)}: its rows would be delivered twice. Remove the link, "
+                f"{shown(link)} is a link to {shown(os.path.realpath(link))}, which is "
+                f"also reached as {shown(place)}: its rows would be delivered twice. Remove the link, "
                 "or let its name begin with _"
             )
 
@@ -172,7 +167,7 @@ class GcsListing:
                 name = item["name"].removeprefix(place)
                 if not name and int(item["size"]):
                     raise LandingZoneError(
-                        f"{GCS}{visible(f'{self._bucket}/{place}', LONGEST_PATH)} is called like a folder and holds "
+                        f"{GCS}{shown(f'{self._bucket}/{place}')} is called like a folder and holds "
                         f"{int(item['size']):,} bytes: give it a name that does not end in a slash"
                     )
                 if name and _is_looked_at(name):  # without one and bytes it stands for the folder

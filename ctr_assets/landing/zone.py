@@ -7,10 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ctr_assets.landing.errors import LandingZoneError
-from ctr_assets.landing.listing import LONGEST_PATH, SeenFile, listing_of
+from ctr_assets.landing.errors import LandingZoneError, shown, told
+from ctr_assets.landing.listing import SeenFile, listing_of
 from ctr_assets.landing.names import ANY_DAY, DAY_FOLDER, SUCCESS_MARKER, misspelt, named_day
-from ctr_assets.plain_text import visible
 from ctr_assets.storage import fingerprint
 
 FINGERPRINT_DIGITS: Final = 16
@@ -35,8 +34,8 @@ class Astray:
         return None if self.right == ANY_DAY else self.right.removeprefix(DAY_FOLDER)
 
     def __str__(self) -> str:
-        todo = f"move it out of {visible(self.within, LONGEST_PATH)} and call it" if self.within else "call it"
-        return f"{visible(self.path, LONGEST_PATH)} ({todo} {self.right})"
+        todo = f"move it out of {shown(self.within)} and call it" if self.within else "call it"
+        return f"{shown(self.path)} ({todo} {self.right})"
 
 
 @dataclass(frozen=True)
@@ -140,13 +139,14 @@ class LandingZone:
             if folder:
                 return []
             raise LandingZoneError(
-                f"The landing zone {self.url} does not exist: create it, or set CTR_LANDING_URL to the one that does"
+                f"The landing zone {shown(self.url)} does not exist: create it, or set CTR_LANDING_URL to the one "
+                "that does"
             ) from e
         except LandingZoneError:
             raise
         except Exception as e:  # each file system raises what its client raises
             raise LandingZoneError(
-                f"{visible(self.url_of(folder).rstrip('/'), LONGEST_PATH)} cannot be listed ({type(e).__name__}: {e}): "
+                f"{shown(self.url_of(folder).rstrip('/'))} cannot be listed ({told(e)}): "
                 "check that it can be reached and read. Nothing is lost: the next look or run starts where this one did"
             ) from e
 

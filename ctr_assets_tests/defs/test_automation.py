@@ -181,6 +181,14 @@ def test_archives_are_one_range_run(deployed):
     assert request.tags["dagster/asset_partition_range_end"] == "2014-10-31"
 
 
+def test_a_folder_that_is_called_almost_like_a_day_is_said_at_each_tick(deployed):
+    write(deployed.landing, "day=20141021/a.csv")
+    write(deployed.landing, "day=2014-10-22 /a.csv")
+    for _ in range(2):
+        said = deployed.tick(landing_sensor)
+        assert "day=2014-10-22 / (call it day=2014-10-22), day=20141021/ (call it day=2014-10-21)" in said
+
+
 def test_an_unreachable_landing_zone_fails_the_tick(deployed):
     deployed.landing.rmdir()
     with pytest.raises(LandingZoneError, match="does not exist"):
