@@ -2,19 +2,17 @@
 
 import os
 
-from fsspec.implementations.local import LocalFileSystem
-
 from ctr_assets.landing.errors import LandingError, shown
-from ctr_assets.storage.locate import locate
+from ctr_assets.storage.locate import LOCAL, split_url
 
 
 def check_apart(landing_url: str, store_url: str) -> None:
     """Raise LandingError when one is the other or lies within it; links on a disk count as what they stand for.
 
-    Raises ValueError for a URL that is of no place.
+    Asks no object storage. Raises ValueError for a URL that is of no place.
     """
-    (landing_is_local, landing), (store_is_local, store) = _place(landing_url), _place(store_url)
-    if landing_is_local is not store_is_local or not (landing.startswith(store) or store.startswith(landing)):
+    landing, store = _place(landing_url), _place(store_url)
+    if not (landing.startswith(store) or store.startswith(landing)):
         return
     where = "in the same place as" if landing == store else "within" if landing.startswith(store) else "around"
     raise LandingError(
@@ -23,8 +21,7 @@ def check_apart(landing_url: str, store_url: str) -> None:
     )
 
 
-def _place(url: str) -> tuple[bool, str]:
-    """Whether it is on a disk, and its path, which ends with a slash."""
-    fs, path = locate(url)
-    is_local = isinstance(fs, LocalFileSystem)
-    return is_local, (os.path.realpath(path) if is_local else path).rstrip("/") + "/"
+def _place(url: str) -> str:
+    """The one URL of a place, which ends with a slash."""
+    scheme, path = split_url(url)
+    return scheme + (os.path.realpath(path) if scheme == LOCAL else path).rstrip("/") + "/"

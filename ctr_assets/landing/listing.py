@@ -126,15 +126,13 @@ class LocalListing:
             )
 
     def _reach(self, path: str, status: os.stat_result, is_link: bool) -> None:
-        """Remember a file or folder. Raises for one that a link gives a second place; hard links are files of their
-        own."""
+        """Remember a file or folder. Raises where a link gives it a second place; hard links are files of their own."""
         other, other_is_link = self._reached.setdefault((status.st_dev, status.st_ino), (path, is_link))
         if other != path and (is_link or other_is_link):
             link, place = (path, other) if is_link else (other, path)
             raise LandingZoneError(
-                f"{shown(link)} is a link to {shown(os.path.realpath(link))}, which is "
-                f"also reached as {shown(place)}: its rows would be delivered twice. Remove the link, "
-                "or let its name begin with _"
+                f"{shown(link)} is a link to {shown(os.path.realpath(link))}, which is also reached as {shown(place)}: "
+                "its rows would be delivered twice. Remove the link, or let its name begin with _"
             )
 
 

@@ -1,6 +1,7 @@
 """The landing zone and the store are told apart before anything is read or written."""
 
 import dagster as dg
+import fsspec
 import pytest
 from pydantic import ValidationError
 
@@ -40,6 +41,11 @@ def test_places_that_are_not_apart_are_both_named(landing, store, relation):
 @pytest.mark.parametrize(("landing", "store"), APART)
 def test_places_that_are_apart(landing, store):
     check_apart(landing, store)
+
+
+def test_no_client_of_object_storage_is_made(monkeypatch):
+    monkeypatch.setattr(fsspec, "filesystem", None)
+    check_apart("gs://b/landing", "gs://b/store")
 
 
 def test_links_are_what_they_stand_for(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from ctr_assets.landing import listing
 from ctr_assets.landing.errors import LandingError
 from ctr_assets.landing.files import find_files
 from ctr_assets.landing.names import misspelt
@@ -174,11 +175,16 @@ def test_bytes_in_an_object_that_stands_for_a_folder_are_named(gcs_in_memory):
         read_files(place)
 
 
-def test_a_whole_bucket_and_many_objects(gcs):
+def test_a_whole_bucket_on_many_pages(gcs, monkeypatch):
+    monkeypatch.setattr(listing, "_PAGE", 7)
     place = InGcs(gcs, prefix="")
+    days = [f"2014-{month:02d}-01" for month in range(1, 13)]
+    for day in days:
+        place.put(f"day={day}/a.csv")
     for number in range(30):
-        place.put(f"day={DAY}/{number:02d}.csv")
-    assert [path for _, path in read_files(place)] == [f"{gcs.uri}/day={DAY}/{n:02d}.csv" for n in range(30)]
+        place.put(f"day={days[0]}/{number:02d}.csv")
+    read = [path.removeprefix(f"{gcs.uri}/") for _, path in read_files(place, days)]
+    assert read == sorted([f"day={day}/a.csv" for day in days] + [f"day={days[0]}/{n:02d}.csv" for n in range(30)])
 
 
 @pytest.mark.parametrize("name", AWKWARD_NAMES)
