@@ -78,7 +78,9 @@ class Settings(BaseSettings):
     last_day: str = _setting(
         "2014-10-31", "Last day of the graph, UTC; `open` for a live feed", "a day not before CTR_FIRST_DAY, or open"
     )
-    landing_url: Place | None = _setting(None, "Where impressions are delivered (`make`: `DATA/landing`)", PLACE)
+    landing_url: Place | None = _setting(
+        None, "Where impressions are delivered, apart from the store (`make`: `DATA/landing`)", PLACE
+    )
     store_url: Place | None = _setting(None, "Root of all tables and models (`make`: `DATA/store`)", PLACE)
     training_processes: int = _setting(
         1, "Data-parallel processes of one training on a laptop, through `torchrun`", ge=1, le=64

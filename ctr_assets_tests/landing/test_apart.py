@@ -1,6 +1,5 @@
 """The landing zone and the store are told apart before anything is read or written."""
 
-import dagster as dg
 import fsspec
 import pytest
 from pydantic import ValidationError
@@ -68,11 +67,7 @@ def test_a_job_does_not_begin(tmp_path):
 
 
 @pytest.mark.parametrize(("landing", "store", "relation"), TOGETHER)
-def test_places_of_a_deployment_are_apart_when_it_is_loaded(monkeypatch, landing, store, relation):
-    variables = {"landing_url": dg.EnvVar("CTR_LANDING_URL"), "store_url": dg.EnvVar("CTR_STORE_URL")}
-    monkeypatch.delenv("CTR_LANDING_URL", raising=False)
-    monkeypatch.setenv("CTR_STORE_URL", store)
-    Places(**variables)
-    monkeypatch.setenv("CTR_LANDING_URL", landing)
+def test_places_of_a_deployment_are_apart_when_it_is_loaded(landing, store, relation):
+    Places(landing_url="", store_url=store)
     with pytest.raises(ValidationError, match=rf"The landing zone {landing} is {relation} the store {store}: "):
-        Places(**variables)
+        Places(landing_url=landing, store_url=store)
