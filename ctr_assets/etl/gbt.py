@@ -1,6 +1,7 @@
 """The GBT baseline: fits Spark ML's GBTClassifier on a window's training rows and saves it as a file of trees."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,8 +104,10 @@ def read_train_rows(
     for day in days:
         for file in day.files:
             store.open_file(day, file).close()  # of a file that is damaged Spark would tell neither day nor remedy
-    paths = [store.fs.unstrip_protocol(store.file_path(day, file)) for day in days for file in day.files]
-    read = spark.read.parquet(*paths).where(functions.col("split") == Split.TRAIN.code)
+    urls = [store.fs.unstrip_protocol(store.file_path(day, file)) for day in days for file in day.files]
+    # Every character of a store's name stands for itself; Hadoop would take these for a pattern.
+    literal = (re.sub(r"([*?{}\[\]\\])", r"\\\1", url) for url in urls)
+    read = spark.read.parquet(*literal).where(functions.col("split") == Split.TRAIN.code)
     if config.max_rows is not None:
         total = sum(int(day.properties["splits"][Split.TRAIN.value]) for day in days)
         if total > config.max_rows:

@@ -72,6 +72,15 @@ def test_only_the_training_rows_of_the_named_files_are_read(spark: "SparkSession
     assert read_train_rows(spark, days_store, days, GBT_SIZES, CONFIG).count() == expected
 
 
+def test_the_name_of_a_store_is_no_pattern(spark: "SparkSession", tmp_path):
+    for name in ("[ab]*{c}?", "a"):
+        write_days(Store(str(tmp_path / name)), DAYS[:1], rows_per_day=300)
+    store = Store(str(tmp_path / "[ab]*{c}?"))
+    days = check_window(store, DAYS[0], DAYS[:1])
+    rows = read_train_rows(spark, store, days, {"C1": SIZES["C1"]}, CONFIG)
+    assert rows.count() == days[0].properties["splits"][Split.TRAIN.value]
+
+
 def test_a_cap_of_rows_draws_about_that_many(spark: "SparkSession", days_store: Store):
     days = check_window(days_store, DAYS[1], DAYS)
     capped = read_train_rows(spark, days_store, days, GBT_SIZES, GbtConfig(max_rows=500))
