@@ -1,4 +1,4 @@
-"""Our training, loading and scoring on the encoded days of a store: ``python -m … STORE train|load|score``."""
+"""Our training, loading and scoring on the encoded days of a store: ``python -m … STORE train|load|score|predict``."""
 
 import argparse
 import json
@@ -15,9 +15,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 from ctr_assets.days import shift
 from ctr_assets.evaluation.scored import SCORING_COLUMNS, RowsOf, score_rows
 from ctr_assets.features import FEATURE_SELECTIONS, Split
+from ctr_assets.serving.predictions import FromEncoded, write_predictions
 from ctr_assets.storage import ParquetPart, Store
-from ctr_assets.storage.rows import iter_split
-from ctr_assets.tables import ENCODED_FEATURES, WIDE_DEEP_MODEL
+from ctr_assets.storage.rows import iter_split, raw_of
+from ctr_assets.tables import CLICK_PREDICTIONS, ENCODED_FEATURES, WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.loader import Loader
@@ -86,6 +87,19 @@ def run_scoring(store: Store, days: list[str], out: Path) -> None:
     tell(rows=rows, seconds=seconds, rows_per_second=rows / seconds, peak_bytes=peak_bytes())
 
 
+def run_predictions(store: Store, days: list[str]) -> None:
+    """The same model on every row, to the table ``click_predictions``: ids are read and written too."""
+    began, rows = time.perf_counter(), 0
+    scorer = Scorer.load(store, store.manifest(WIDE_DEEP_MODEL, days[-1]))
+    for day in days:
+        encoded, version = store.manifest(ENCODED_FEATURES, day), store.begin(CLICK_PREDICTIONS, day)
+        raw, predict = raw_of(store, encoded), FromEncoded(store, encoded, scorer)
+        files, _ = write_predictions(store, version, raw, predict, submission=False)
+        rows += sum(file.rows for file in files)
+    seconds = time.perf_counter() - began
+    tell(rows=rows, seconds=seconds, rows_per_second=rows / seconds, peak_bytes=peak_bytes())
+
+
 def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -93,7 +107,7 @@ def peak_bytes() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store", type=Path)
-    parser.add_argument("what", choices=["train", "load", "score"])
+    parser.add_argument("what", choices=["train", "load", "score", "predict"])
     parser.add_argument("--config", type=json.loads, default={}, help="of the training, as JSON")
     options = parser.parse_args()
     store, config = Store(str(options.store)), TrainingConfig(**{"epochs": 1, **options.config})
@@ -102,6 +116,8 @@ def main() -> None:
         run_training(store, days, config)
     elif options.what == "load":
         run_loading(store, days, config)
+    elif options.what == "predict":
+        run_predictions(store, days)
     else:
         run_scoring(store, days, options.store)
 
