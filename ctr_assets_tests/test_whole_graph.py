@@ -14,6 +14,7 @@ from ctr_assets.oracle import best_reachable
 from ctr_assets.storage import Store
 from ctr_assets.tables import ENCODED_SCHEMA, RAW_SCHEMA, VOCABULARY_SCHEMA
 from ctr_assets_tests.materializing import IN_USE, MODELS, TABLES, Graph
+from ctr_assets_tests.serving.conftest import scored_bare
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 UNPARTITIONED = ("champion_model", "serving_model")
@@ -146,4 +147,8 @@ def test_genuine_impressions_go_through_the_whole_graph(spark, tmp_path):
         assert lines[0] == "id,click"
         assert [line.split(",")[0] for line in lines] == ids
         assert len(ids) == 10_000
-        assert all(0 < float(line.split(",")[1]) < 1 for line in lines[1:])
+        # And by the exported file alone, from the delivered file itself.
+        by_the_file = scored_bare(graph.metadata("serving_model")["path"], AVAZU / "real_unlabelled_day_31.csv.gz")
+        assert [id for id, _ in by_the_file] == ids[1:]
+        differences = [abs(float(line.split(",")[1]) - p) for line, (_, p) in zip(lines[1:], by_the_file, strict=True)]
+        assert max(differences) < 1e-5

@@ -1,6 +1,8 @@
 """Days that went through the real tables, and models of them; made once, tests get copies and crown champions."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,13 @@ def export_champion(store: Store) -> tuple[Manifest, dict]:
     report = RecordingReport()
     run(Params(store_url=store.url, code_version="1"), report)
     return store.manifest(SERVING_MODEL, CURRENT), report.metadata
+
+
+def scored_bare(model: str, rows: Path) -> list[tuple[str, float]]:
+    """Id and probability of each row of a delivered CSV, by a process that imports nothing of ours."""
+    script = str(Path(__file__).parent / "bare.py")
+    command = [sys.executable, "-I", script, model, str(rows)]
+    run = subprocess.run(command, capture_output=True, text=True, cwd="/", check=False)
+    assert run.returncode == 0, run.stderr
+    pairs = (line.split(",") for line in run.stdout.splitlines())
+    return [(id, float(probability)) for id, probability in pairs]

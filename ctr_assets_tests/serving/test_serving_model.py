@@ -1,9 +1,6 @@
 """The champion as one file: committed only when it says what the champion says, and of use without this project."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +16,9 @@ from ctr_assets.serving.session import MODEL_NAME, PROBABILITY, SAMPLE_NAME, Ser
 from ctr_assets.storage import NotMaterializedError, Store
 from ctr_assets.tables import CHAMPION_MODEL, CURRENT, ENCODED_FEATURES, FEATURE_VOCABULARY, SERVING_MODEL
 from ctr_assets.training.score import Scorer
+from ctr_assets_tests.deliveries import deliver, impressions
 from ctr_assets_tests.evaluation.conftest import assert_as_contracted
-from ctr_assets_tests.serving.conftest import DAYS, crown, export_champion
+from ctr_assets_tests.serving.conftest import DAYS, crown, export_champion, scored_bare
 
 
 def path_of(store: Store, name: str = MODEL_NAME) -> str:
@@ -60,25 +58,12 @@ def test_the_file_tells_which_model_it_is(store):
 def test_only_onnxruntime_and_numpy_are_needed(store, tmp_path):
     crown(store, DAYS[1])
     export_champion(store)
-    sample = sample_of(store)
-    rows = tmp_path / "rows.json"
-    rows.write_text(json.dumps(sample.drop([PROBABILITY]).to_pydict()))
-    script = """
-import json, sys, numpy, onnxruntime
-rows = json.load(open(sys.argv[2]))
-session = onnxruntime.InferenceSession(sys.argv[1])
-(found,) = session.run(["click_probability"], {n: numpy.array(v, dtype=object) for n, v in rows.items()})
-loaded = {name.split(".")[0] for name in sys.modules}
-assert loaded.isdisjoint({"ctr_assets", "torch", "pyarrow", "pyspark", "dagster", "onnx", "pandas"}), loaded
-print(json.dumps(found.tolist()))
-"""
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", script, path_of(store), str(rows)],
-        capture_output=True, text=True, cwd=tmp_path, env=environment, check=False,
-    )  # fmt: skip
-    assert run.returncode == 0, run.stderr
-    assert np.abs(np.array(json.loads(run.stdout)) - sample[PROBABILITY].to_numpy()).max() < 1e-5
+    delivered = impressions(DAYS[1], 600, seed=1)
+    found = scored_bare(path_of(store), deliver(tmp_path, "rows.csv.gz", delivered))
+    model = ServedModel(path_of(store))
+    columns = {name: np.array([row[name] for row in delivered], dtype=object) for name in model.columns}
+    assert [id for id, _ in found] == [row["id"] for row in delivered]
+    assert np.abs(np.array([probability for _, probability in found]) - model.predict(columns)).max() < 1e-6
 
 
 def test_the_same_champion_again_keeps_the_version_that_servers_have(store):
