@@ -72,8 +72,8 @@ validate: $(READY) ## Load the definitions as a code server would
 	$(BIN)/dagster definitions validate --workspace workspace.yaml
 	CTR_DEPLOYMENT=kubernetes $(BIN)/dagster definitions validate --workspace workspace.yaml
 
-images: ## Build the three images (REGISTRY=, TORCH_BUILD=cuda or cpu)
-	set -a; . docker/images.env; for image in code-server spark pytorch; do \
+images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
+	set -a; . docker/images.env; for image in code-server spark pytorch serving; do \
 	  docker build -f docker/$$image.Dockerfile \
 	    $$([ $$image = pytorch ] && echo --build-arg TORCH_BUILD=$(or $(TORCH_BUILD),cuda)) \
 	    -t $(if $(REGISTRY),$(REGISTRY)/)ctr-assets-$$image:$$TAG . || exit 1; \

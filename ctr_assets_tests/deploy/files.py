@@ -36,9 +36,10 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 @cache
-def rendered(overlay: str) -> tuple[dict[str, Any], ...]:
-    """What ``kubectl apply -k`` would send."""
-    command = [str(KUBECTL), "kustomize", str(DEPLOY / "kustomize" / "overlays" / overlay)]
+def rendered(name: str) -> tuple[dict[str, Any], ...]:
+    """What ``kubectl apply -k`` would send of an overlay, or of a kustomization that stands beside them."""
+    folder = DEPLOY / "kustomize" / ("overlays" if name in OVERLAYS else "") / name
+    command = [str(KUBECTL), "kustomize", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
     return tuple(yaml.safe_load_all(run.stdout))

@@ -11,7 +11,7 @@ from ctr_assets.launch.kubernetes.settings import PyTorchSettings, SparkSettings
 from ctr_assets_tests.deploy.files import DEPLOY, DOCKER, OVERLAYS, ROOT, image_references, images, rendered, values
 
 IMAGES = images()
-OURS = {IMAGES[key]: IMAGES["TAG"] for key in ("CODE_SERVER_IMAGE", "SPARK_IMAGE", "PYTORCH_IMAGE")}
+OURS = {IMAGES[key]: IMAGES["TAG"] for key in ("CODE_SERVER_IMAGE", "SPARK_IMAGE", "PYTORCH_IMAGE", "SERVING_IMAGE")}
 THEIRS = dict(IMAGES[key].rsplit(":", 1) for key in ("POSTGRES_IMAGE", "FAKE_GCS_IMAGE", "PYTHON_IMAGE"))
 
 

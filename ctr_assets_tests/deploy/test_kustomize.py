@@ -2,8 +2,11 @@
 
 import kubernetes_validate
 import pytest
+import yaml
+from ctr_assets.serving.__main__ import parser
+from ctr_assets.serving.server import GRACE_SECONDS
 
-from ctr_assets_tests.deploy.files import OVERLAYS, one, rendered
+from ctr_assets_tests.deploy.files import DEPLOY, OVERLAYS, one, rendered, values
 
 READ = {"get", "list", "watch"}
 CUSTOM = {"create", "get", "list", "watch", "patch", "delete"}
@@ -61,7 +64,13 @@ def test_a_misspelt_field_would_be_found():
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize(
     ("service_account", "wanted"),
-    [("ctr-run", LAUNCHER), ("ctr-dagster", RUN_LAUNCHER), ("ctr-spark", DRIVER), ("ctr-pytorch", {})],
+    [
+        ("ctr-run", LAUNCHER),
+        ("ctr-dagster", RUN_LAUNCHER),
+        ("ctr-spark", DRIVER),
+        ("ctr-pytorch", {}),
+        ("ctr-serving", {}),
+    ],
 )
 def test_a_service_account_may_do_exactly_what_it_does(overlay, service_account, wanted):
     assert rights(overlay, service_account) == wanted
@@ -85,11 +94,13 @@ def test_gke_knows_each_service_account_by_workload_identity():
         "ctr-run": "ctr-run",
         "ctr-spark": "ctr-jobs",
         "ctr-pytorch": "ctr-jobs",
+        "ctr-serving": "ctr-serving",
     }
 
 
-def test_training_cannot_talk_to_the_api_server():
-    assert one("gke", "ServiceAccount", "ctr-pytorch")["automountServiceAccountToken"] is False
+@pytest.mark.parametrize("name", ["ctr-pytorch", "ctr-serving"])
+def test_training_and_serving_cannot_talk_to_the_api_server(name):
+    assert one("gke", "ServiceAccount", name)["automountServiceAccountToken"] is False
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -111,6 +122,57 @@ def test_what_runs_in_kind_is_not_root_and_drops_every_capability(kind):
         for container in pod["containers"] + pod.get("initContainers", []):
             assert container["securityContext"]["allowPrivilegeEscalation"] is False
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def container_of(overlay):
+    pod = one(overlay, "Deployment", "ctr-serving")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    return pod, container
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_server_is_told_a_store_and_takes_its_arguments(overlay):
+    _, container = container_of(overlay)
+    settings = one(overlay, "ConfigMap", container["envFrom"][0]["configMapRef"]["name"])["data"]
+    words = [word.replace("$(CTR_STORE_URL)", settings["CTR_STORE_URL"]) for word in container["args"]]
+    options = parser().parse_args(words)
+    (code_location,) = values("dagster-values.yaml", *(["dagster-values-kind.yaml"] * (overlay == "kind")))[
+        "dagster-user-deployments"
+    ]["deployments"]
+    stores = {entry["value"] for entry in code_location["env"] if entry["name"] == "CTR_STORE_URL"}
+    assert {options.store_url} == stores
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": options.http_port, "grpc": options.grpc_port}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_server_is_asked_whether_it_is_ready_and_is_given_time_to_end(overlay):
+    pod, container = container_of(overlay)
+    assert container["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/v2/health/live", "port": "http"}
+    grace = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) + GRACE_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > grace
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/tmp"}
+
+
+def test_more_servers_start_under_load_on_gke_and_one_small_one_runs_in_kind():
+    scaler = one("gke", "HorizontalPodAutoscaler", "ctr-serving")["spec"]
+    assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "ctr-serving"}
+    assert one("gke", "Deployment", "ctr-serving")["spec"]["replicas"] == scaler["minReplicas"] == 2
+    assert one("kind", "Deployment", "ctr-serving")["spec"]["replicas"] == 1
+    assert container_of("kind")[1]["resources"]["requests"] == {"cpu": "100m", "memory": "256Mi"}
+    assert not [o for o in rendered("kind") if o["kind"] == "HorizontalPodAutoscaler"]
+
+
+def test_kserve_runs_the_same_container():
+    (service,) = rendered("kserve")
+    (container,) = service["spec"]["predictor"]["containers"]
+    plain = yaml.safe_load_all((DEPLOY / "kustomize/serving/serving.yaml").read_text())
+    (deployment,) = (o for o in plain if o["kind"] == "Deployment")
+    (same,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert all(container[key] == same[key] for key in ("image", "args", "envFrom", "resources", "securityContext"))
+    assert service["spec"]["predictor"]["serviceAccountName"] == "ctr-serving"
 
 
 def test_a_deployments_service_selects_its_pods():
