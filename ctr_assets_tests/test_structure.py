@@ -21,6 +21,7 @@ FORBIDDEN = {
     "storage": {"dagster", "dagster_pipes", *ENGINES},
     "automation": {"dagster", "dagster_pipes", "gcsfs", "numpy", "pyarrow", *ENGINES},
     "landing": {"dagster", "dagster_pipes", "numpy", "pyarrow", *ENGINES},
+    "serving": {"dagster", "dagster_pipes", *ENGINES},
     "demo": {"dagster", "dagster_pipes", *ENGINES, "ctr_assets", "fsspec", "gcsfs"},
     "jobs": {"dagster"},
     "days.py": {"dagster", "dagster_pipes", "fsspec", "numpy", "pyarrow", *ENGINES},

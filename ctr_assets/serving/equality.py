@@ -69,6 +69,14 @@ def compare(store: Store, exported: ServedModel, trained: Predicts, encoded: Man
     return Comparison(rows, greatest, undefined, pa.concat_tables(sample))
 
 
+def compare_sample(exported: ServedModel, sample: pa.Table) -> Comparison:
+    """Ask a model for the rows that are kept beside it, and compare with what the trained model said of them."""
+    given, expected = exported.predict(as_columns(sample)), sample[PROBABILITY].to_numpy()
+    difference = np.abs(given - expected)
+    undefined = int(np.isnan(difference).sum())
+    return Comparison(len(given), float(np.nanmax(difference, initial=0.0)), undefined, sample)
+
+
 def as_columns(table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
     """Columns of strings as onnxruntime takes them."""
     return {name: table[name].to_numpy() for name in table.column_names}

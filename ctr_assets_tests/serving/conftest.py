@@ -46,8 +46,13 @@ def served_days(spark, tmp_path_factory) -> Store:
 @pytest.fixture
 def store(served_days: Store, tmp_path: Path) -> Store:
     """A copy that may be changed; nothing is promoted yet."""
-    shutil.copytree(served_days.url, tmp_path / "store")
-    return Store(str(tmp_path / "store"))
+    return copy_of(served_days, tmp_path)
+
+
+def copy_of(store: Store, folder: Path) -> Store:
+    """Its tables under another folder."""
+    shutil.copytree(store.url, folder / "store")
+    return Store(str(folder / "store"))
 
 
 def crown(store: Store, day: str) -> Manifest:

@@ -1,0 +1,118 @@
+"""The server's command line: ``python -m ctr_assets.serving --store-url data/demo/store``."""
+
+import argparse
+import json
+import logging
+import shlex
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from ctr_assets.serving.watch import Champion, Watch
+from ctr_assets.storage import Store
+from ctr_assets.urls import check_place
+
+
+def place(url: str) -> str:
+    """An argument that is a folder or a bucket."""
+    try:
+        return check_place(url)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{url!r}: {e}") from None
+
+
+def between(least: int, most: int) -> Callable[[str], int]:
+    """An argument that is a whole number in these bounds."""
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
+            raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    p = argparse.ArgumentParser(prog="python -m ctr_assets.serving", description="Serves the champion.")
+    p.add_argument("--store-url", type=place, required=True, help="root of all tables: a folder or gs://bucket/prefix")
+    p.add_argument("--name", default="ctr", help="of the model in requests (default: %(default)s)")
+    p.add_argument("--http-port", type=between(1, 65_535), default=8080, help="default: %(default)s")
+    p.add_argument("--grpc-port", type=between(0, 65_535), default=8081, help="0: no gRPC (default: %(default)s)")
+    p.add_argument(
+        "--poll-seconds",
+        type=between(1, 3_600),
+        default=2,
+        help="between two looks for a champion (default: %(default)s)",
+    )
+    p.add_argument(
+        "--max-rows", type=between(1, 1_000_000), default=10_000, help="of one request (default: %(default)s)"
+    )
+    p.add_argument(
+        "--max-body-bytes",
+        type=between(1_024, 2**31 - 1),
+        default=16 << 20,
+        help="of one request (default: %(default)s)",
+    )
+    return p
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serves until it is told to stop."""
+    options = parser().parse_args(arguments)
+    _log()
+    _clear_scratch(options.http_port)
+    from ctr_assets.serving.server import ClickModel, serve  # kserve reads sys.argv: ours are checked before
+
+    model = ClickModel(options.name, options.max_rows)
+
+    def change(champion: Champion) -> None:
+        if not model.ready:
+            _greet(options.name, options.http_port, champion)
+        model.change(champion)
+
+    Watch(Store(options.store_url), change, options.poll_seconds).start()
+    serve(
+        model,
+        http_port=options.http_port,
+        grpc_port=options.grpc_port,
+        max_body_bytes=options.max_body_bytes,
+    )
+    return 0
+
+
+def _greet(name: str, port: int, champion: Champion) -> None:
+    url = f"http://127.0.0.1:{port}/v1/models/{name}:predict"
+    body = json.dumps({"instances": [dict(champion.example)]})
+    print(f"The champion of {champion.day} answers at {url}:\n  curl {url} -d {shlex.quote(body)}", flush=True)
+
+
+def _log() -> None:
+    """To standard error: changes of the model, and what went wrong in the server; not each request."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("ctr_assets").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # kserve's own routes
+    logging.getLogger("kserve").addFilter(_is_no_clients_mistake)
+
+
+def _is_no_clients_mistake(record: logging.LogRecord) -> bool:
+    """kserve logs a traceback of every wrong request; the client is told, and ``ctr_requests_total`` counts it."""
+    from kserve.errors import InvalidInput, ModelNotFound, ModelNotReady
+
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, InvalidInput | ModelNotFound | ModelNotReady)
+
+
+def _clear_scratch(port: int) -> None:
+    """Copies of models go into a folder of their own: what a killed server left there is gone at the next start."""
+    scratch = Path(tempfile.gettempdir()) / f"ctr-serving-{port}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(exist_ok=True)
+    tempfile.tempdir = str(scratch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
