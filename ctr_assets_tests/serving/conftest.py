@@ -10,11 +10,15 @@ import pytest
 from ctr_assets.jobs.champion_model import copy_file
 from ctr_assets.jobs.serving_model import Params, run
 from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage.parts import describe, write_bytes
 from ctr_assets.tables import CHAMPION_MODEL, CURRENT, SERVING_MODEL, WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.train import train
 from ctr_assets_tests.deliveries import deliver, deliver_feed, impressions
 from ctr_assets_tests.evaluation.conftest import RecordingReport
+from ctr_assets_tests.kubernetes.fixtures import gcs, gcs_emulator
+
+__all__ = ["gcs", "gcs_emulator"]
 
 DAYS = ["2014-10-21", "2014-10-22"]
 UNLABELLED = "2014-10-23"
@@ -62,6 +66,22 @@ def crown(store: Store, day: str) -> Manifest:
     files = [copy_file(store, model, file, version.folder) for file in model.files]
     properties = {**model.properties, "day": day, "model_version": model.version}
     return version.commit(files, model.columns, inputs=[model], properties=properties)
+
+
+def publish(store: Store, files: dict[str, bytes], day: str) -> Manifest:
+    """Commit these files as the model to serve, whatever is in them."""
+    version = store.begin(SERVING_MODEL, CURRENT)
+    described = []
+    for name, content in files.items():
+        with write_bytes(store, version.folder, name) as sink:
+            sink.write(content)
+        described.append(describe(name, sink))
+    return version.commit(described, {}, properties={"day": day})
+
+
+def files_of(store: Store, committed: Manifest) -> dict[str, bytes]:
+    """The committed files, to publish them again."""
+    return {file.name: store.read(committed, file) for file in committed.files}
 
 
 def export_champion(store: Store) -> tuple[Manifest, dict]:

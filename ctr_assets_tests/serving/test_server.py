@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import grpc
 import numpy as np
@@ -336,7 +337,7 @@ def test_without_a_model_it_lives_and_is_not_ready_until_one_is_committed(store)
         assert requests.get(f"{server.url}/v2/health/ready", timeout=10).status_code == 503
         assert requests.get(f"{server.url}/v2/models/ctr", timeout=10).status_code == 503
         for path in ("/v1/models/ctr:predict", "/v2/models/ctr/infer"):
-            body = {"instances": [{}], "inputs": []}
+            body: dict[str, list[Any]] = {"instances": [{}], "inputs": []}
             assert "No champion is committed" in refused(post(server, path, json=body), 503)
         with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel, pytest.raises(grpc.RpcError) as refusal:
             GRPCInferenceServiceStub(channel).ModelInfer(pb.ModelInferRequest(model_name="ctr"))
