@@ -1,4 +1,4 @@
-# make demo | make test | make dev: each sets up what it needs. DATA is one deployment's landing zone, tables and instance.
+# make demo | make test | make dev | make serve: each sets up what it needs. DATA is one deployment's landing zone, tables and instance.
 PYTHON ?= python3.11
 ROWS ?= 200000
 DATA ?= data/demo
@@ -17,12 +17,12 @@ $(if $(filter 1,$(words $(DATA))),,$(error DATA is '$(DATA)': expected one folde
 $(if $(filter-out cuda cpu,$(TORCH_BUILD)),$(error TORCH_BUILD is '$(TORCH_BUILD)': expected cuda or cpu))
 $(if $(filter-out kind gke,$(OVERLAY)),$(error OVERLAY is '$(OVERLAY)': expected kind or gke))
 
-# Only these two look at DATA; the tests and the checks have instances of their own.
+# Only these look at DATA; the tests and the checks have instances of their own.
 demo dev: export DAGSTER_HOME := $(INSTANCE)
 demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
-demo dev: export CTR_STORE_URL ?= $(HOME_DIR)/store
+demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev test test-long bench lint validate images manifests screenshots clean
+.PHONY: help setup demo dev serve test test-long bench lint validate images manifests screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,6 +48,9 @@ demo: $(READY) $(INSTANCE)/dagster.yaml ## Make demo impressions, materialize th
 
 dev: $(READY) $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the same instance (DATA=data/demo, PORT=3000)
 	$(BIN)/dagster dev --workspace workspace.yaml --port $(PORT)
+
+serve: $(READY) ## Answer with the champion: HTTP on 8080, gRPC on 8081 (DATA=data/demo, OPTIONS="--http-port 9000")
+	$(BIN)/python -m ctr_assets.serving --store-url $(CTR_STORE_URL) $(OPTIONS)
 
 test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from ctr_assets.serving import metrics
 from ctr_assets.serving.session import MODEL_NAME, PROBABILITY, SAMPLE_NAME
-from ctr_assets.serving.watch import RETRY_SECONDS, RefusedError, Watch, load
+from ctr_assets.serving.watch import RETRY_SECONDS, Champion, RefusedError, Watch, load
 from ctr_assets.tables import CURRENT, SERVING_MODEL
 from ctr_assets_tests.serving.conftest import DAYS, crown, export_champion, files_of, publish
 
@@ -22,7 +22,8 @@ class Watched:
     """A watch that is asked to look, what it changed to, and a clock that is set by hand."""
 
     def __init__(self, store) -> None:
-        self.now, self.changes = 0.0, []
+        self.now = 0.0
+        self.changes: list[Champion] = []
         self.watch = Watch(store, self.changes.append, 1, clock=lambda: self.now)
 
     def look(self) -> list[str]:
