@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from ctr_assets.serving import HTTP_PORT, SERVED_NAME
 from ctr_assets.serving.watch import Champion, Watch
 from ctr_assets.storage import Store
 from ctr_assets.urls import check_place
@@ -39,8 +40,8 @@ def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
     p = argparse.ArgumentParser(prog="python -m ctr_assets.serving", description="Serves the champion.")
     p.add_argument("--store-url", type=place, required=True, help="root of all tables: a folder or gs://bucket/prefix")
-    p.add_argument("--name", default="ctr", help="of the model in requests (default: %(default)s)")
-    p.add_argument("--http-port", type=between(1, 65_535), default=8080, help="default: %(default)s")
+    p.add_argument("--name", default=SERVED_NAME, help="of the model in requests (default: %(default)s)")
+    p.add_argument("--http-port", type=between(1, 65_535), default=HTTP_PORT, help="default: %(default)s")
     p.add_argument("--grpc-port", type=between(0, 65_535), default=8081, help="0: no gRPC (default: %(default)s)")
     p.add_argument(
         "--poll-seconds",

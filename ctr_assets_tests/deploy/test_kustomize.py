@@ -3,9 +3,9 @@
 import kubernetes_validate
 import pytest
 import yaml
+
 from ctr_assets.serving.__main__ import parser
 from ctr_assets.serving.server import GRACE_SECONDS
-
 from ctr_assets_tests.deploy.files import DEPLOY, OVERLAYS, one, rendered, values
 
 READ = {"get", "list", "watch"}
