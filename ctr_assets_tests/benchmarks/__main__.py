@@ -207,6 +207,29 @@ class Bench:
         ratio = f"{predicted['rows_per_second'] / scored['rows_per_second']:.2f} x as fast a row as bare"
         yield Line("scoring", "ours, click_predictions", predicted, ratio)
 
+    def serving(self) -> Iterator[Line]:
+        """The champion asked over HTTP; requests are the rows of its first lines."""
+        store = self.encoded(self.rows)
+        if not (store / "serving_model").exists():
+            self._ours(store, "train")
+        contenders = {
+            "onnx": "ours",
+            "torch": "the torch model behind the same server",
+            "direct": "onnxruntime in the process",
+        }
+        found = {what: measure(ours("serving_ours", store, what), self.threads) for what in contenders}
+        for what, contender in contenders.items():
+            one = {"rows": found[what]["requests"], **found[what]}
+            yield Line("serving: one row a request, 16 clients", contender, one, found[what]["busy"])
+        for what in ("onnx", "torch"):
+            for load, section in (("half", "at half of that load"), ("goal", "at 200 requests/s")):
+                yield Line(
+                    f"serving: {section}", contenders[what], {"seconds": found[what]["seconds"]}, found[what][load]
+                )
+        for what, contender in contenders.items():
+            many = {"rows": found[what]["many_rows"], "seconds": found[what]["many_seconds"]}
+            yield Line("serving: 1,000 rows a request, 2 clients", contender, many, found[what]["many"])
+
     def metrics(self) -> Iterator[Line]:
         """All figures and curves."""
         yield Line("metrics and curves", "ours", measure(ours("metrics_ours", 12_000_000), self.threads))
@@ -279,6 +302,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "peers",
             "vocabulary",
             "scoring",
+            "serving",
             "metrics",
             "ranks",
         ),
