@@ -3,8 +3,10 @@
 import argparse
 import json
 import logging
+import re
 import shlex
 import shutil
+import socket
 import sys
 import tempfile
 import warnings
@@ -25,6 +27,13 @@ def place(url: str) -> str:
         raise argparse.ArgumentTypeError(f"{url!r}: {e}") from None
 
 
+def name(text: str) -> str:
+    """An argument that can stand in a path."""
+    if not re.fullmatch(r"[\w.-]+", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected letters, digits, '.', '_' and '-'")
+    return text
+
+
 def between(least: int, most: int) -> Callable[[str], int]:
     """An argument that is a whole number in these bounds."""
 
@@ -40,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line's arguments."""
     p = argparse.ArgumentParser(prog="python -m ctr_assets.serving", description="Serves the champion.")
     p.add_argument("--store-url", type=place, required=True, help="root of all tables: a folder or gs://bucket/prefix")
-    p.add_argument("--name", default=SERVED_NAME, help="of the model in requests (default: %(default)s)")
+    p.add_argument("--name", type=name, default=SERVED_NAME, help="of the model in requests (default: %(default)s)")
     p.add_argument("--http-port", type=between(1, 65_535), default=HTTP_PORT, help="default: %(default)s")
     p.add_argument("--grpc-port", type=between(0, 65_535), default=8081, help="0: no gRPC (default: %(default)s)")
     p.add_argument(
@@ -64,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Serves until it is told to stop."""
     options = parser().parse_args(arguments)
+    for port in filter(None, (options.http_port, options.grpc_port)):
+        if not _is_free(port):
+            print(f"error: port {port} is taken: end its owner, or choose another (--help)", file=sys.stderr)
+            return 2
     _log()
     _clear_scratch(options.http_port)
     from ctr_assets.serving.server import ClickModel, serve  # kserve reads sys.argv: ours are checked before
@@ -71,9 +84,10 @@ def main(arguments: list[str] | None = None) -> int:
     model = ClickModel(options.name, options.max_rows)
 
     def change(champion: Champion) -> None:
-        if not model.ready:
-            _greet(options.name, options.http_port, champion)
+        is_first = not model.ready
         model.change(champion)
+        if is_first:
+            _greet(options.name, options.http_port, champion)
 
     Watch(Store(options.store_url), change, options.poll_seconds).start()
     serve(
@@ -83,6 +97,17 @@ def main(arguments: list[str] | None = None) -> int:
         max_body_bytes=options.max_body_bytes,
     )
     return 0
+
+
+def _is_free(port: int) -> bool:
+    """gRPC would share a taken port with its owner, and each would get some of the requests."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def _greet(name: str, port: int, champion: Champion) -> None:

@@ -21,7 +21,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceSt
 
 from ctr_assets.serving.session import PROBABILITY
 from ctr_assets_tests.serving.conftest import DAYS, copy_of, crown, export_champion
-from ctr_assets_tests.serving.running import MAX_BODY_BYTES, MAX_ROWS, Server, sample_of
+from ctr_assets_tests.serving.running import MAX_BODY_BYTES, MAX_ROWS, Server, free_port, sample_of
 
 TOLERANCE = 1e-5
 
@@ -376,6 +376,7 @@ def test_told_to_stop_it_ends_what_is_in_flight(store):
         ([], "--store-url"),
         (["--store-url", "s3://bucket"], "expected a folder or gs://bucket/prefix"),
         (["--store-url", "x", "--http-port", "0"], "expected a whole number from 1 to 65535"),
+        (["--store-url", "x", "--name", "a/b"], "expected letters, digits"),
         (["--store-url", "x", "--max-rows", "many"], "expected a whole number from 1 to 1000000"),
     ],
 )
@@ -383,6 +384,18 @@ def test_a_wrong_argument_is_said(arguments, said):
     run = subprocess.run([sys.executable, "-m", "ctr_assets.serving", *arguments], capture_output=True, text=True)
     assert run.returncode == 2
     assert said in run.stderr
+
+
+@pytest.mark.parametrize("taken", ["http_port", "grpc_port"])
+def test_a_port_that_is_taken_is_said(served, taken):
+    ports = {"http_port": free_port(), "grpc_port": free_port(), taken: getattr(served[0], taken)}
+    arguments = [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
+    command = [sys.executable, "-m", "ctr_assets.serving", "--store-url", "x", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (
+        2,
+        f"error: port {ports[taken]} is taken: end its owner, or choose another (--help)\n",
+    )
 
 
 def test_the_server_loads_no_engine():
