@@ -87,9 +87,7 @@ def retraining_sensor(
     training = unfinished_runs(context.instance, [WIDE_DEEP_MODEL])
     requests, reasons = [], []
     for due in decision.trainings:
-        busy = [run for run in training if covers(run, due.day)]
-        hindrance = _waits_for(busy) if busy else requested_before(context.instance, context.sensor_name, due.run_key)
-        if hindrance:
+        if hindrance := _hindrance(context, training, due.day, due.run_key):
             reasons.append(f"{due.day} is due ({due.why}), but {hindrance}")
         else:
             reasons.append(f"{due.day} is trained: {due.why}")
@@ -121,9 +119,7 @@ def prediction_sensor(
     running = unfinished_runs(context.instance, [CLICK_PREDICTIONS])
     requests, reasons = [], []
     for days in due.days:
-        busy = [run for run in running if covers(run, days.first)]
-        hindrance = _waits_for(busy) if busy else requested_before(context.instance, context.sensor_name, days.run_key)
-        if hindrance:
+        if hindrance := _hindrance(context, running, days.first, days.run_key):
             reasons.append(f"{days.why}, but {hindrance}")
         else:
             reasons.append(days.why)
@@ -131,6 +127,14 @@ def prediction_sensor(
     reason = "; ".join([*reasons, due.reason]) + tables.note
     context.log.info(reason)
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)
+
+
+def _hindrance(
+    context: dg.SensorEvaluationContext, unfinished: list[dg.DagsterRun], day: str, run_key: str
+) -> str | None:
+    """Why a run of a day is not requested now, as a clause: one is on its way, or was requested before."""
+    busy = [run for run in unfinished if covers(run, day)]
+    return _waits_for(busy) if busy else requested_before(context.instance, context.sensor_name, run_key)
 
 
 def _waits_for(runs: list[dg.DagsterRun]) -> str:

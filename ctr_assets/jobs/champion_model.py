@@ -10,7 +10,6 @@ the decision (left out while there is none).
 """
 
 import os
-import shutil
 
 from pydantic import Field
 
@@ -21,10 +20,8 @@ from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, 
 from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, bullets, path
 from ctr_assets.storage import DataFile, Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_file
 from ctr_assets.tables import CHAMPION_MODEL, CURRENT
-
-_COPY_BYTES = 1 << 22
 
 
 class Params(DayParams):
@@ -97,13 +94,8 @@ def promote(
 
 def copy_file(store: Store, manifest: Manifest, file: DataFile, folder: str) -> DataFile:
     """Copy one file of a version. Raises UnreadableError when its bytes are not those that the manifest names."""
-    with (
-        store.local_file(manifest, file) as path,
-        open(path, "rb") as source,
-        write_bytes(store, folder, file.name) as sink,
-    ):
-        shutil.copyfileobj(source, sink, _COPY_BYTES)
-    return describe(file.name, sink, file.rows)
+    with store.local_file(manifest, file) as local:
+        return write_file(store, folder, file.name, local, file.rows)
 
 
 def version_path(store: Store, manifest: Manifest) -> str:

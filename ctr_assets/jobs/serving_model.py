@@ -24,7 +24,7 @@ from ctr_assets.serving.equality import as_columns, compare
 from ctr_assets.serving.export import OPSET, ExportError, export, input_columns
 from ctr_assets.serving.session import MODEL_NAME, PROBABILITY, SAMPLE_NAME, ServedModel
 from ctr_assets.storage import Manifest, Store, UnreadableError, write_parquet
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import describe, write_bytes, write_file
 from ctr_assets.storage.vocabulary import read_values
 from ctr_assets.tables import CHAMPION_MODEL, CURRENT, ENCODED_FEATURES, FEATURE_VOCABULARY, SERVING_MODEL
 
@@ -157,10 +157,10 @@ def commit(
         if current and store.file(current, MODEL_NAME).sha256 == hashlib.file_digest(source, "sha256").hexdigest():
             return current
     version = store.begin(SERVING_MODEL, CURRENT)
-    with file.open("rb") as source, write_bytes(store, version.folder, MODEL_NAME) as sink:
-        while block := source.read(1 << 22):
-            sink.write(block)
-    files = [describe(MODEL_NAME, sink), write_parquet(store, version.folder, SAMPLE_NAME, sample)]
+    files = [
+        write_file(store, version.folder, MODEL_NAME, file),
+        write_parquet(store, version.folder, SAMPLE_NAME, sample),
+    ]
     with write_bytes(store, version.folder, CARD_NAME) as sink:
         sink.write(card.encode())
     return version.commit(

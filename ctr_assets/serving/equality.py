@@ -59,9 +59,8 @@ def compare(store: Store, exported: ServedModel, trained: Predicts, encoded: Man
     sample = [schema.empty_table()]
     for raw, table in _test_rows(store, encoded, exported.columns, step):
         given, expected = exported.predict(as_columns(raw)), trained.predict(table)
-        difference = np.abs(given - expected)
-        undefined += int(np.isnan(difference).sum())
-        greatest = max(greatest, float(np.nanmax(difference, initial=0.0)))
+        of_batch, undefined_of_batch = _difference(given, expected)
+        greatest, undefined = max(greatest, of_batch), undefined + undefined_of_batch
         missing = SAMPLE_ROWS - sum(part.num_rows for part in sample)
         if missing > 0:
             sample.append(raw.append_column(PROBABILITY, pa.array(expected)).slice(0, missing).cast(schema))
@@ -72,9 +71,7 @@ def compare(store: Store, exported: ServedModel, trained: Predicts, encoded: Man
 def compare_sample(exported: ServedModel, sample: pa.Table) -> Comparison:
     """Ask a model for the rows that are kept beside it, and compare with what the trained model said of them."""
     given, expected = exported.predict(as_columns(sample)), sample[PROBABILITY].to_numpy()
-    difference = np.abs(given - expected)
-    undefined = int(np.isnan(difference).sum())
-    return Comparison(len(given), float(np.nanmax(difference, initial=0.0)), undefined, sample)
+    return Comparison(len(given), *_difference(given, expected), sample)
 
 
 def as_columns(table: pa.Table) -> dict[str, npt.NDArray[np.object_]]:
@@ -88,6 +85,12 @@ def delivered(table: pa.Table) -> pa.Table:
         return table
     hours = pc.strftime(table[HOUR_COLUMN], format="%y%m%d%H")
     return table.set_column(table.column_names.index(HOUR_COLUMN), HOUR_COLUMN, hours)
+
+
+def _difference(given: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> tuple[float, int]:
+    """The greatest difference of two probabilities of a row, and how many rows have none because one is NaN."""
+    difference = np.abs(given - expected)
+    return float(np.nanmax(difference, initial=0.0)), int(np.isnan(difference).sum())
 
 
 def _test_rows(

@@ -2,15 +2,19 @@
 
 import hashlib
 import io
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ctr_assets.storage.manifest import DataFile
 from ctr_assets.storage.store import Store
+
+_COPY_BYTES: Final = 1 << 22
 
 
 class HashingSink(io.RawIOBase):
@@ -83,6 +87,13 @@ def write_bytes(store: Store, folder: str, name: str) -> Iterator[HashingSink]:
         yield sink
     finally:
         sink.close()
+
+
+def write_file(store: Store, folder: str, name: str, path: str | Path, rows: int = 0) -> DataFile:
+    """Copy a file of this machine's disk into a version, a piece at a time."""
+    with open(path, "rb") as source, write_bytes(store, folder, name) as sink:
+        shutil.copyfileobj(source, sink, _COPY_BYTES)
+    return describe(name, sink, rows)
 
 
 def describe(name: str, sink: HashingSink, rows: int = 0) -> DataFile:

@@ -1,7 +1,6 @@
 """Writing a trained model as a version of ``wide_deep_model`` (safetensors plus card), and reading one back."""
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,12 @@ import torch
 from safetensors import SafetensorError
 
 from ctr_assets.storage import Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import describe, write_bytes, write_file
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.window import Window
 
 WEIGHTS_NAME = "model.safetensors"
 CARD_NAME = "card.json"
-_COPY_BYTES = 1 << 22
 
 
 def publish(
@@ -39,12 +37,11 @@ def publish(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / WEIGHTS_NAME
         safetensors.torch.save_file(tensors, path)
-        with path.open("rb") as source, write_bytes(store, version.folder, WEIGHTS_NAME) as weights_sink:
-            shutil.copyfileobj(source, weights_sink, _COPY_BYTES)
+        written = write_file(store, version.folder, WEIGHTS_NAME, path)
     with write_bytes(store, version.folder, CARD_NAME) as card_sink:
         card_sink.write(json.dumps(card, indent=1).encode())
     return version.commit(
-        [describe(WEIGHTS_NAME, weights_sink), describe(CARD_NAME, card_sink)],
+        [written, describe(CARD_NAME, card_sink)],
         {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in tensors.items()},
         inputs=[window.vocabulary, *window.encoded],
         properties={
