@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ctr_assets.automation.rules import DaysToRun
 from ctr_assets.automation.state import Manifests
+from ctr_assets.serving import is_export_of
 from ctr_assets.storage import Manifest, fingerprint
 
 
@@ -50,7 +51,7 @@ def days_to_predict(
         if why is None:
             continue
         objection = failed_check(day)
-        if objection is None and day < champion.properties["day"] and not _is_of(exported, champion):
+        if objection is None and day < champion.properties["day"] and not is_export_of(exported, champion):
             objection = "the champion is not exported yet"
         if objection:
             objections.append(f"{why}, but {objection}")
@@ -59,7 +60,3 @@ def days_to_predict(
             due.append(DaysToRun(day, day, f"{day}:{key}", why))
     current = f"The champion of {champion.properties['day']} has predicted what there is"
     return Due(tuple(due), "; ".join(objections) or current)
-
-
-def _is_of(exported: Manifest | None, champion: Manifest) -> bool:
-    return exported is not None and exported.properties["model_version"] == champion.properties["model_version"]

@@ -15,6 +15,7 @@ from ctr_assets.jobs.champion_model import load_champion
 from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, path
 from ctr_assets.jobs.throughput import throughput
+from ctr_assets.serving import is_export_of
 from ctr_assets.serving.predictions import SUBMISSION_NAME, FromEncoded, FromRaw, RowsPredictor, write_predictions
 from ctr_assets.serving.session import MODEL_NAME, ServedModel
 from ctr_assets.storage import Manifest, Store
@@ -72,7 +73,7 @@ def predictor(store: Store, champion: Manifest, encoded: Manifest, raw: Manifest
         return FromEncoded(store, encoded, load_champion(store, champion, report))
     report.log(f"scoring raw rows: {hindrance or f'{day} was encoded before the champion knew its ids'}")
     exported = store.manifest(SERVING_MODEL, CURRENT)
-    if exported.inputs.get(champion.reference) != champion.version:
+    if not is_export_of(exported, champion):
         raise ValueError(
             f"{SERVING_MODEL} is not of the champion of {champion.properties['day']}: materialize {SERVING_MODEL} again"
         )

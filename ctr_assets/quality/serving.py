@@ -1,7 +1,7 @@
 """Whether what is used says what the champion says, of every row."""
 
 from ctr_assets.quality.finding import Finding
-from ctr_assets.serving import TOLERANCE
+from ctr_assets.serving import TOLERANCE, is_export_of
 from ctr_assets.storage import Store
 from ctr_assets.tables import CHAMPION_MODEL, CLICK_PREDICTIONS, CURRENT, RAW_IMPRESSIONS, SERVING_MODEL
 
@@ -12,7 +12,7 @@ def says_what_the_champion_says(store: Store) -> Finding:
     told = exported.properties
     rows, undefined, greatest = told["compared_rows"], told["undefined_rows"], told["greatest_difference"]
     figures = {"compared_rows": rows, "undefined_rows": undefined, "greatest_difference": greatest}
-    if told["model_version"] != champion.properties["model_version"]:
+    if not is_export_of(exported, champion):
         message = f"the file is the model of {told['day']}, the champion is that of {champion.properties['day']}"
         return Finding(False, f"{message}: materialize {SERVING_MODEL} again", figures)
     message = (

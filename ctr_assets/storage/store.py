@@ -53,6 +53,15 @@ class _TableFile(pq.ParquetFile):
         with self._reading_it():
             return super().read_row_group(*args, **options)
 
+    def iter_batches(self, *args: Any, **options: Any) -> Iterator[pa.RecordBatch]:
+        batches = super().iter_batches(*args, **options)
+        while True:
+            with self._reading_it():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
     def close(self, force: bool = True) -> None:
         super().close(force=force)
 

@@ -1,6 +1,7 @@
 """Every raw row gets the champion's probability, by whichever way, and an unlabelled day a submission."""
 
 import gzip
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ from ctr_assets.jobs import click_predictions
 from ctr_assets.serving import predictions
 from ctr_assets.serving.equality import as_columns, delivered
 from ctr_assets.serving.session import MODEL_NAME, ServedModel
-from ctr_assets.storage import Manifest, NotMaterializedError, Store
+from ctr_assets.storage import Manifest, NotMaterializedError, Store, UnreadableError
 from ctr_assets.tables import (
     CLICK_PREDICTIONS,
     CURRENT,
@@ -22,6 +23,7 @@ from ctr_assets.tables import (
     RAW_IMPRESSIONS,
     SERVING_MODEL,
 )
+from ctr_assets_tests.damaging import damage
 from ctr_assets_tests.deliveries import impressions
 from ctr_assets_tests.evaluation.conftest import RecordingReport, assert_as_contracted
 from ctr_assets_tests.serving.conftest import DAYS, UNLABELLED, crown, export_champion
@@ -142,6 +144,30 @@ def test_rows_that_were_delivered_again_since_are_not_predicted_by_what_they_wer
     store.begin(RAW_IMPRESSIONS, DAYS[1]).commit(raw.files, raw.columns, properties=raw.properties)
     with pytest.raises(ValueError, match=f"materialize encoded_features for {DAYS[1]} again"):
         predict_day(store, DAYS[1])
+
+
+# DAYS[0] is predicted from its encoded rows by its own champion, and from its raw rows by a later one; of the raw table
+# the first way reads the ids alone, which the middle of the file is no part of.
+@pytest.mark.parametrize(
+    ("champion", "how"),
+    [(DAYS[0], "missing"), (DAYS[0], "cut off"), (DAYS[1], "missing"), (DAYS[1], "cut off"), (DAYS[1], "flipped")],
+)
+def test_a_damaged_raw_file_is_named(store, champion, how):
+    crown(store, champion)
+    export_champion(store)
+    raw = store.manifest(RAW_IMPRESSIONS, DAYS[0])
+    named = damage(store, raw, raw.files[0], how)
+    with pytest.raises(UnreadableError, match=f"^{re.escape(named)} cannot be read"):
+        predict_day(store, DAYS[0])
+    assert store.find(CLICK_PREDICTIONS, DAYS[0]) is None
+
+
+def test_the_same_model_promoted_again_needs_no_other_file(store):
+    crown(store, DAYS[1])
+    export_champion(store)
+    crown(store, DAYS[1])
+    committed, _ = predict_day(store, DAYS[0])
+    assert np.abs(read(store, committed)["click_probability"].to_numpy() - by_the_file(store, DAYS[0])).max() < 1e-5
 
 
 def test_a_day_without_rows_has_predictions_without_rows(store):
