@@ -150,7 +150,7 @@ def test_the_server_is_asked_whether_it_is_ready_and_is_given_time_to_end(overla
     pod, container = container_of(overlay)
     assert container["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
     assert container["livenessProbe"]["httpGet"] == {"path": "/v2/health/live", "port": "http"}
-    grace = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) + GRACE_SECONDS
+    grace = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) + 2 * GRACE_SECONDS  # HTTP, then gRPC
     assert pod["terminationGracePeriodSeconds"] > grace
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/tmp"}
