@@ -8,16 +8,19 @@ from ctr_assets.features import FEATURE_SELECTIONS, FeatureSelection
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.layout import Layout, build_layout
 from ctr_assets.training.model import WideDeep
+from ctr_assets.training.start import FORMAT, Start
 from ctr_assets.training.window import Window
 
 
 def build_card(
+    start: Start,
     window: Window,
     config: TrainingConfig,
     layout: Layout,
     *,
     base_rate: float,
     train_rows: int,
+    batch_rows: int,
     parameters: int,
     code_version: str,
 ) -> dict[str, Any]:
@@ -26,8 +29,11 @@ def build_card(
     wide = selection.wide_within(window.vocabulary_sizes)
     return {
         "model": "wide_deep",
+        "format": FORMAT,
         "day": window.day,
+        "start": start.described,
         "window": window.days,
+        "learnt": {**start.learnt, **{day.partition: day.content_fingerprint for day in window.encoded}},
         "inputs": {manifest.reference: manifest.version for manifest in (window.vocabulary, *window.encoded)},
         "vocabulary_version": window.vocabulary.version,
         "vocabulary_fingerprint": window.vocabulary_fingerprint,
@@ -36,6 +42,7 @@ def build_card(
         "config": config.model_dump(),
         "base_rate": base_rate,
         "train_rows": train_rows,
+        "batch_rows": batch_rows,
         "parameters": parameters,
         "code_version": code_version,
         "torch_version": str(torch.__version__),

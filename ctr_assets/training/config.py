@@ -1,5 +1,6 @@
-"""What a training is told: one typed configuration and its presets. Pure data, importable without torch."""
+"""What a training is told: one typed configuration and its presets. Importable without torch."""
 
+import math
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -8,6 +9,10 @@ Preset = Literal["default", "original"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Device = Literal["auto", "cpu", "cuda"]
 RowOptimizerName = Literal["adam", "adagrad"]
+Start = Literal["auto", "scratch"]
+STEPS_PER_EPOCH: Final = 1_000
+SMALLEST_BATCH: Final = 256
+LARGEST_BATCH: Final = 4_096
 Units = Annotated[int, Field(ge=1, le=16_384)]
 
 # The original study's figures. Its embeddings and wide weights were trained by the same Adam as the rest.
@@ -17,11 +22,14 @@ _ORIGINAL: Final[dict[str, Any]] = {
     "learning_rate": 1e-3,
     "embedding_learning_rate": 1e-3,
     "embedding_optimizer": "adam",
+    "lr_cooldown": 0.0,
     "lr_step_epochs": 5,
     "lr_decay": 0.1,
     "batch_size": 2048,
     "epochs": 15,
     "patience": 15,
+    "fit_intercept": False,
+    "start": "scratch",
 }
 PRESETS: Final[dict[Preset, dict[str, Any]]] = {"default": {}, "original": _ORIGINAL}
 """What each preset sets; a field that it does not name keeps the field's own default."""
@@ -30,10 +38,8 @@ PRESETS: Final[dict[Preset, dict[str, Any]]] = {"default": {}, "original": _ORIG
 class TrainingConfig(BaseModel):
     """How a Wide & Deep model is trained. ``TrainingConfig(preset="original", epochs=3)``: a preset, then overrides.
 
-    The defaults are the ``default`` preset, chosen on demo data by AUC on the day after the window. With 117 k training
-    rows: a row step of 5e-3 gives 0.834, 1e-3 gives 0.825, and 8192 rows a step are too few steps (0.824). With 1 M
-    rows these choices no longer matter (0.849), and the second epoch already overfits: it is there for small windows,
-    and a patience of 1 ends it. 400-400-400 units score no better than 256-128 on either, at a third of the speed.
+    The defaults are the ``default`` preset: ``docs/defaults.md`` shows what they were chosen from. The second epoch
+    overfits unless rows are few: it is there for small windows, and a patience of 1 ends it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -54,10 +60,17 @@ class TrainingConfig(BaseModel):
         default=1e-3, gt=0, le=1, description="Step size of Adam on the dense layers (no unit)"
     )
     embedding_learning_rate: float = Field(
-        default=5e-3, gt=0, le=10, description="Step size on embeddings and wide weights (no unit)"
+        default=0.02, gt=0, le=10, description="Step size on embeddings and wide weights (no unit)"
     )
     embedding_optimizer: RowOptimizerName = Field(
-        default="adam", description="Optimizer of embeddings and wide weights; both touch only the rows of the batch"
+        default="adagrad",
+        description="Optimizer of embeddings and wide weights; both touch only the rows of the batch",
+    )
+    lr_cooldown: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Share of an epoch's steps, its last, over which both learning rates fall linearly to 0 (no unit)",
     )
     lr_step_epochs: int = Field(
         default=0, ge=0, le=1000, description="Epochs between two decays of both learning rates; 0 keeps them constant"
@@ -66,14 +79,29 @@ class TrainingConfig(BaseModel):
         default=1.0, gt=0, le=1, description="Factor on both learning rates at each decay (no unit)"
     )
     batch_size: int = Field(
-        default=4096,
-        ge=1,
+        default=0,
+        ge=0,
         le=1_048_576,
-        description="Most rows of one step on one rank; the steps of an epoch are equal",
+        description="Most rows of one step on one rank; the steps of an epoch are equal. 0: chosen by the number of "
+        f"training rows, for {STEPS_PER_EPOCH:,} steps of {SMALLEST_BATCH:,} to {LARGEST_BATCH:,} rows over all ranks",
     )
-    epochs: int = Field(default=3, ge=1, le=1000, description="Most passes over the training rows of the window")
+    epochs: int = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        description="Most passes over the training rows of the window; going on from the day before makes one",
+    )
     patience: int = Field(
         default=1, ge=1, le=1000, description="Epochs without a better validation logloss after which training stops"
+    )
+    fit_intercept: bool = Field(
+        default=True,
+        description="After each epoch move the bias so that the mean prediction is the click rate of validation rows",
+    )
+    start: Start = Field(
+        default="auto",
+        description="auto: go on from the model of the day before where it is fit, on the day's rows alone; "
+        "scratch: learn the whole window from nothing",
     )
     shuffle_buffer_rows: int = Field(
         default=524_288,
@@ -97,6 +125,22 @@ class TrainingConfig(BaseModel):
         # An unknown preset fills nothing here: the field's own validation names the presets there are.
         return {**PRESETS.get(given.get("preset", "default"), {}), **given}
 
-    def decay(self, epoch: int) -> float:
-        """Factor on both learning rates in an epoch (the first is 1)."""
-        return self.lr_decay ** ((epoch - 1) // self.lr_step_epochs) if self.lr_step_epochs else 1.0
+    def learning_rate_factor(self, epoch: int, step: int, steps: int) -> float:
+        """Factor on both learning rates at a step (from 0) of the ``steps`` of an epoch (from 1).
+
+        The decay by epochs is that of the original study. The linear fall to 0 does what averaging the last weights
+        does (Defazio et al., "Optimal linear decay learning rate schedules and further refinements", 2023).
+        """
+        decayed = self.lr_decay ** ((epoch - 1) // self.lr_step_epochs) if self.lr_step_epochs else 1.0
+        remaining = (steps - step) / steps
+        return decayed * (min(1.0, remaining / self.lr_cooldown) if self.lr_cooldown else 1.0)
+
+    def rows_of_a_step(self, train_rows: int, world_size: int) -> int:
+        """Most rows of one step on one rank, for so many training rows over all ranks.
+
+        A chosen number is a power of 2 over all ranks, so that trainings of about as many rows are alike.
+        """
+        if self.batch_size:
+            return self.batch_size
+        wanted = 1 << max(0, round(math.log2(max(1, train_rows) / STEPS_PER_EPOCH)))
+        return math.ceil(min(max(wanted, SMALLEST_BATCH), LARGEST_BATCH) / world_size)

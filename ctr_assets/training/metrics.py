@@ -14,7 +14,7 @@ class StreamingMetrics:
         self.counts = np.zeros((2, _BINS))
         self.loss_sum = 0.0
 
-    def update(self, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.float32]) -> None:
+    def update(self, logits: npt.NDArray[np.floating], labels: npt.NDArray[np.float32]) -> None:
         """Add predictions; both have shape ``(n,)``."""
         z = logits.astype(np.float64)
         self.loss_sum += float(np.sum(np.maximum(z, 0) - z * labels + np.log1p(np.exp(-np.abs(z)))))

@@ -33,8 +33,8 @@ class RowAdam:
         change = first.div_(root).mul_(-learning_rate / (1 - beta1**self.steps))
         self.table.weight.index_copy_(0, rows.long(), self.table.weight.index_select(0, rows).add_(change))
 
-    def state_dict(self) -> dict[str, object]:
-        return {"steps": self.steps, "first": self.first, "second": self.second}
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {"steps": torch.tensor(self.steps), "first": self.first, "second": self.second}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         self.steps = int(state["steps"])
@@ -61,7 +61,7 @@ class RowAdagrad:
         change = gradient * (-learning_rate / (sums.sqrt_() + self.EPSILON)).unsqueeze(1)
         self.table.weight.index_copy_(0, rows.long(), self.table.weight.index_select(0, rows).add_(change))
 
-    def state_dict(self) -> dict[str, object]:
+    def state_dict(self) -> dict[str, torch.Tensor]:
         return {"sums": self.sums}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:

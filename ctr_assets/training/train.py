@@ -1,5 +1,6 @@
-"""Train the Wide & Deep model of a day on its window, from committed tables to a committed model.
+"""Train the Wide & Deep model of a day, from committed tables to a committed model.
 
+It goes on from the model of the day before, on the day's rows, or learns its whole window from scratch.
 Killed at any moment, a re-run goes on from the last whole epoch and ends with the same weights.
 """
 
@@ -8,26 +9,24 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-
 from ctr_assets.features import FEATURE_SELECTIONS, Split
 from ctr_assets.storage import Manifest, Store, UnreadableError, fingerprint
 from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.tables import WIDE_DEEP_MODEL
-from ctr_assets.training.card import build_card
+from ctr_assets.training.card import build_card, model_of_card
+from ctr_assets.training.carry_over import go_on, optimizer_tensors
 from ctr_assets.training.checkpoint import Checkpoints
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks, joined_ranks
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.loader import READ_AHEAD, Loader
 from ctr_assets.training.model import WideDeep
-from ctr_assets.training.publish import publish
+from ctr_assets.training.publish import OPTIMIZER_NAME, WEIGHTS_NAME, publish, read_card, read_tensors
 from ctr_assets.training.rowgroups import find_row_groups, read_row_group
+from ctr_assets.training.start import FORMAT, Start, find_start
 from ctr_assets.training.trainer import Trainer
 from ctr_assets.training.window import Window, resolve_window
 
-STATE_FORMAT = 1
-"""Raised when a change of this code would make old checkpoints continue wrongly."""
 EVALUATION_BATCH_ROWS = 32_768
 BASE_RATE_ROW_GROUPS = 64
 
@@ -73,46 +72,60 @@ def train(
     *,
     log: Callable[[str], None],
     code_version: str = "",
+    fresh_every_days: int = 0,
+    why: str = "",
     created_by: dict[str, str] | None = None,
 ) -> TrainedModel:
     """Train, keep the best epoch, and commit it as ``wide_deep_model[day]``.
 
-    Every rank calls this; rank 0 alone writes. Raises WindowError, :class:`NoTrainingRowsError` or
-    DivergedError before anything is committed.
+    ``days`` is the window, which a model from scratch learns; ``fresh_every_days`` and ``why`` as in
+    :func:`~ctr_assets.training.start.find_start`. Every rank calls this; rank 0 alone writes. Raises WindowError,
+    :class:`NoTrainingRowsError` or DivergedError before anything is committed.
     """
     with joined_ranks(config.device) as ranks:
         # One rank resolves the window: a day committed anew between two ranks' looks would give them different rows.
-        window = ranks.from_rank_zero(lambda: resolve_window(store, day, days))
-        return _Training(store, window, config, ranks, log, code_version).run(created_by or {})
+        def begin() -> tuple[Start, Window]:
+            start = find_start(
+                store, days, config, code_version=code_version, fresh_every_days=fresh_every_days, why=why
+            )
+            return start, resolve_window(store, day, days if start.previous is None else days[-1:])
+
+        start, window = ranks.from_rank_zero(begin)
+        return _Training(store, start, window, config, ranks, log, code_version).run(created_by or {})
 
 
 class _Training:
     def __init__(
         self,
         store: Store,
+        start: Start,
         window: Window,
         config: TrainingConfig,
         ranks: Ranks,
         log: Callable[[str], None],
         code_version: str,
     ) -> None:
-        self.store, self.window, self.config, self.ranks, self.log = store, window, config, ranks, log
+        self.store, self.start, self.window = store, start, window
+        self.config, self.ranks, self.log = config, ranks, log
         self.started = time.monotonic()
         self.layout = build_layout(FEATURE_SELECTIONS[config.preset], window.vocabulary_sizes)
-        self.train_loader = self._loader(Split.TRAIN, config.batch_size, shuffle=True)
-        self.validation_loader = self._loader(Split.VALIDATION, EVALUATION_BATCH_ROWS, shuffle=False)
+        self.train_loader = self._loader(Split.TRAIN)
+        self.validation_loader = self._loader(Split.VALIDATION)
         base_rate = ranks.from_rank_zero(self._base_rate)
         model = WideDeep(
             self.layout, config.hidden, wide_dropout=config.wide_dropout, base_rate=base_rate, seed=config.seed
         )
         self.trainer = Trainer(model, config, ranks)
+        self._go_on()
         self.parameters = sum(tensor.numel() for tensor in self.trainer.model.state_dict().values())
         self.card = build_card(
+            start,
             window,
             config,
             self.layout,
             base_rate=base_rate,
             train_rows=self.train_loader.total_rows,
+            batch_rows=self.train_loader.global_batch_rows(0),
             parameters=self.parameters,
             code_version=code_version,
         )
@@ -145,6 +158,8 @@ class _Training:
     def _is_finished(self) -> bool:
         if not self.curve:
             return False
+        if self.start.previous is not None:
+            return True  # a second pass over the new day's rows makes the next day's predictions worse
         return len(self.curve) >= self.config.epochs or len(self.curve) - self.best.epoch >= self.config.patience
 
     def _run_epoch(self, epoch: int) -> None:
@@ -184,11 +199,12 @@ class _Training:
         # Weights of an epoch that cannot be read could not be committed, were it the best to the end.
         return state if best == epoch or self._load(best) is not None else None
 
-    def _best_weights(self) -> dict[str, torch.Tensor]:
+    def _best_state(self) -> dict[str, Any]:
+        """The trainer's state after the best epoch."""
         if self.best.epoch == len(self.curve):
-            return self.trainer.model.state_dict()
+            return self.trainer.state_dict()
         try:
-            weights: dict[str, torch.Tensor] = self.checkpoints.load(self.best.epoch)["trainer"]["model"]
+            state: dict[str, Any] = self.checkpoints.load(self.best.epoch)["trainer"]
         except UnreadableError as e:
             committed = self.store.find(WIDE_DEEP_MODEL, self.window.day)
             if committed is None or not isinstance(e.__cause__, FileNotFoundError):
@@ -199,19 +215,32 @@ class _Training:
                 f"with the same settings has ended and deleted it. {WIDE_DEEP_MODEL}[{self.window.day}] is version "
                 f"{committed.version} now; if that is of other settings, run this training again"
             ) from e
-        return weights
+        return state
 
     def _commit(self, created_by: dict[str, str]) -> Manifest:
-        weights = self._best_weights()
+        state = self._best_state()
         metrics = {"best_epoch": self.best.epoch, "epochs": len(self.curve), **asdict(self.best)}
         del metrics["epoch"]
         card = {**self.card, "metrics": metrics, "curve": [asdict(epoch) for epoch in self.curve]}
         measured = {"device": str(self.ranks.device), "seconds": round(time.monotonic() - self.started, 3)}
-        manifest = publish(self.store, self.window, card, weights, created_by, measured)
+        tensors = {WEIGHTS_NAME: state["model"], OPTIMIZER_NAME: optimizer_tensors(state)}
+        manifest = publish(self.store, self.start, self.window, card, tensors, created_by, measured)
         self.checkpoints.remove()
         return manifest
 
-    def _loader(self, split: Split, batch_rows: int, *, shuffle: bool) -> Loader:
+    def _go_on(self) -> None:
+        """Bring the trainer to where the day before ended, if that is where it begins."""
+        previous = self.start.previous
+        if previous is None:
+            self.log(f"from scratch on {len(self.window.days)} days: {self.start.reason}")
+            return
+        before = model_of_card(read_card(self.store, previous)).layout
+        weights, optimizers = (read_tensors(self.store, previous, name) for name in (WEIGHTS_NAME, OPTIMIZER_NAME))
+        with self.store.reading(previous, self.store.file(previous, OPTIMIZER_NAME), KeyError, RuntimeError):
+            go_on(self.trainer, weights, optimizers, before)
+        self.log(f"going on from {WIDE_DEEP_MODEL}[{previous.partition}], version {previous.version}")
+
+    def _loader(self, split: Split) -> Loader:
         groups = find_row_groups(self.store, self.window.encoded, split)
         rows = sum(group.rows for group in groups)
         if not rows:
@@ -219,16 +248,17 @@ class _Training:
                 f"the window {self.window.days[0]}..{self.window.days[-1]} holds 0 {split.value} rows: lengthen the "
                 "window or materialize days that have labelled rows"
             )
+        trains, ranks = split is Split.TRAIN, self.ranks
         return Loader(
             self.store,
             groups,
             [*self.layout.features, "label"],
-            batch_rows=batch_rows,
-            buffer_rows=self.config.shuffle_buffer_rows if shuffle else 1,
+            batch_rows=self.config.rows_of_a_step(rows, ranks.world_size) if trains else EVALUATION_BATCH_ROWS,
+            buffer_rows=self.config.shuffle_buffer_rows if trains else 1,
             seed=self.config.seed,
-            shuffle=shuffle,
-            rank=self.ranks.rank,
-            world_size=self.ranks.world_size,
+            shuffle=trains,
+            rank=ranks.rank,
+            world_size=ranks.world_size,
         )
 
     def _base_rate(self) -> float:
@@ -242,7 +272,8 @@ class _Training:
         """Of all that decides the final weights."""
         return fingerprint(
             {
-                "format": STATE_FORMAT,
+                "format": FORMAT,
+                "start": self.start.previous and self.start.previous.content_fingerprint,
                 "inputs": [manifest.content_fingerprint for manifest in self.window.encoded],
                 "vocabulary": [self.window.vocabulary_fingerprint, self.window.vocabulary_sizes],
                 "config": self.config.model_dump(),

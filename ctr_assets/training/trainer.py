@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 from tqdm import tqdm
 
 from ctr_assets.storage.prefetch import prefetched
+from ctr_assets.training.calibration import fit_shift
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks
 from ctr_assets.training.loader import Loader
@@ -62,21 +64,19 @@ class Trainer:
         # numpy spreads the three numbers over 64 bits; torch takes one.
         torch.manual_seed(int(np.random.SeedSequence([self.config.seed, epoch, self.ranks.rank]).generate_state(1)[0]))
         self.model.train()
-        decay = self.config.decay(epoch)
-        for group in self.adam.param_groups:
-            group["lr"] = self.config.learning_rate * decay
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.ranks.device)
         bar = tqdm(total=loader.total_rows, desc=f"epoch {epoch}", unit="row", unit_scale=True, disable=self._bar_off)
         with bar, closing(prefetched(self._batches(loader, epoch), BATCHES_AHEAD)) as batches:
             for step, batch in enumerate(batches):
                 rows = loader.global_batch_rows(step)
-                loss_sum += self.step(batch, rows, self.config.embedding_learning_rate * decay).double() * rows
+                factor = self.config.learning_rate_factor(epoch, step, loader.steps)
+                loss_sum += self.step(batch, rows, factor).double() * rows
                 if (step + 1) % LOSS_CHECK_STEPS == 0 or step + 1 == loader.steps:
                     self._check(loss_sum, epoch, step)
                 bar.update(rows)
         return float(loss_sum) / loader.total_rows
 
-    def step(self, batch: Batch, global_rows: int, row_learning_rate: float) -> torch.Tensor:
+    def step(self, batch: Batch, global_rows: int, learning_rate_factor: float = 1.0) -> torch.Tensor:
         """Move the weights by the mean gradient of all ranks' rows; returns the mean logloss of these rows."""
         with autocast(self.precision, self.ranks.device):
             logits = self.model(batch.lookups)
@@ -95,25 +95,43 @@ class Trainer:
             for gradient in gradients:
                 gradient.div_(self.scale.value)
         if self.scale.accepts(gradients):
+            for group in self.adam.param_groups:
+                group["lr"] = self.config.learning_rate * learning_rate_factor
             self.adam.step()
             for optimizer, (rows, gradient) in zip(self.row_optimizers, touched, strict=True):
-                optimizer.step(rows, gradient, row_learning_rate)
+                optimizer.step(rows, gradient, self.config.embedding_learning_rate * learning_rate_factor)
         return loss
 
     @torch.no_grad()
     def evaluate(self, loader: Loader) -> StreamingMetrics:
-        """Logloss and AUC over all ranks' rows, dropout off, in the precision of training."""
+        """Logloss and AUC over all ranks' rows, dropout off, in the precision of training.
+
+        The bias is moved before, where the configuration asks for it: so that these rows are predicted as often to be
+        clicked as they are.
+        """
         self.model.eval()
-        metrics = StreamingMetrics()
+        logits, labels = [np.zeros(0)], [np.zeros(0, np.float32)]
         with closing(prefetched(self._batches(loader, 0), BATCHES_AHEAD)) as batches:
             for batch in batches:
                 with autocast(self.precision, self.ranks.device):
-                    logits = self.model(batch.lookups)
-                metrics.update(logits.cpu().numpy(), batch.labels.cpu().numpy())
-        sums = torch.from_numpy(np.append(metrics.counts, metrics.loss_sum)).to(self.ranks.device)
-        self.ranks.sum([sums])
-        metrics.counts, metrics.loss_sum = sums[:-1].cpu().numpy().reshape(2, -1), float(sums[-1])
+                    logits.append(self.model(batch.lookups).double().cpu().numpy())
+                labels.append(batch.labels.cpu().numpy())
+        z, y = np.concatenate(logits), np.concatenate(labels)
+        if self.config.fit_intercept:
+            shift = fit_shift(z, y, self._sum)
+            self.model.bias.add_(shift)
+            z += shift
+        metrics = StreamingMetrics()
+        metrics.update(z, y)
+        sums = self._sum(np.append(metrics.counts, metrics.loss_sum))
+        metrics.counts, metrics.loss_sum = sums[:-1].reshape(2, -1), float(sums[-1])
         return metrics
+
+    def _sum(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """The sum over all ranks."""
+        sums = torch.from_numpy(values).to(self.ranks.device)
+        self.ranks.sum([sums])
+        return sums.cpu().numpy()
 
     def state_dict(self) -> dict[str, Any]:
         return {
