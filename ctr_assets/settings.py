@@ -100,6 +100,13 @@ class Settings(BaseSettings):
     train_after_days: int = _setting(
         1, "Labelled days newer than the newest model, from which on one is trained", ge=1, le=365
     )
+    fresh_every_days: int = _setting(
+        7,
+        "Days after which a model learns its whole window from scratch again, in place of going on from the day "
+        "before; 0: never",
+        ge=0,
+        le=3650,
+    )
     predict_newest_days: int = _setting(1, "Newest days that a new champion predicts again; 0: none", ge=0, le=3650)
     training_launchpad: Launchpads = _setting(
         {},

@@ -24,11 +24,15 @@ class Policy:
 
 @dataclass(frozen=True)
 class Training:
-    """A day to train for, and why. The same inputs give the same ``run_key``."""
+    """A day to train for, and why. The same inputs give the same ``run_key``.
+
+    ``from_scratch``: what speaks for a new model speaks against going on from an old one.
+    """
 
     day: str
     run_key: str
     why: str
+    from_scratch: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,20 +65,24 @@ def decide_retraining(
             objections.append(f"The model of {day} is out of date but not trained again: {objection}")
         else:
             why = f"it was trained on what has changed since: {', '.join(changed)}"
-            again.append(Training(day, run_key(tables, day, window_of(day)), why))
+            read = sorted({*window_of(day), *changed})
+            again.append(Training(day, run_key(tables, day, read), why))
     new, reason = _newest(tables, policy, window_of, failed_check)
     return Decision((*again, *new), "; ".join([*objections, reason]))
 
 
 def changed_inputs(tables: Mapping[str, Manifests], day: str, model: Manifest) -> list[str]:
-    """The days whose encoded rows or ids are no longer those that the model of ``day`` was trained on.
+    """The days whose encoded rows or ids are no longer those that the model of ``day`` has learnt from.
 
-    Equal content counts as unchanged. A day that the model was not trained on does not matter.
+    Equal content counts as unchanged. A model that went on from others has learnt from their days too; a day that it
+    has not learnt from does not matter.
     """
+    learnt: Mapping[str, str] = model.properties.get("learnt", {})
     changed = {
         each
         for each, encoded in tables[ENCODED_FEATURES].items()
-        if encoded.reference in model.inputs and not model.was_made_from(encoded)
+        if (encoded.reference in model.inputs and not model.was_made_from(encoded))
+        or learnt.get(each, encoded.content_fingerprint) != encoded.content_fingerprint
     }
     vocabulary = tables[FEATURE_VOCABULARY].get(day)
     if vocabulary is not None:
@@ -137,24 +145,25 @@ def _newest(
         return [], f"The newest labelled day, {day}, " + (
             "has a model" if day == trained else f"is before {trained}'s model"
         )
+    validation = tables[CHAMPION_VALIDATION].get(day)
+    is_current = validation is not None and validation.was_made_from(tables[ENCODED_FEATURES][day])
+    against = why_champion_does_badly(validation if is_current else None, policy)
     if not trained:
         why = "there is no model yet"
+    elif against is not None:
+        why = f"on {day} {against}"
     elif len(newer) >= policy.train_after_days:
         why = f"{_days(len(newer))} with labels came after the newest model, of {trained}"
     else:
-        validation = tables[CHAMPION_VALIDATION].get(day)
-        is_current = validation is not None and validation.was_made_from(tables[ENCODED_FEATURES][day])
-        against = why_champion_does_badly(validation if is_current else None, policy)
-        if against is None:
-            return [], (
-                f"{_days(len(newer))} with labels came after the newest model, of {trained}: fewer than "
-                f"{policy.train_after_days}, and nothing speaks against the champion on {day}"
-            )
-        why = f"on {day} {against}"
+        return [], (
+            f"{_days(len(newer))} with labels came after the newest model, of {trained}: fewer than "
+            f"{policy.train_after_days}, and nothing speaks against the champion on {day}"
+        )
     objection = _missing(tables, window_of(day)) or failed_check(day)
     if objection:
         return [], f"{day} is not trained: {objection}"
-    return [Training(day, run_key(tables, day, window_of(day)), why)], "Nothing else is due"
+    training = Training(day, run_key(tables, day, window_of(day)), why, from_scratch=against is not None)
+    return [training], "Nothing else is due"
 
 
 def _missing(tables: Mapping[str, Manifests], window: Sequence[str]) -> str | None:

@@ -5,11 +5,12 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field, FiniteFloat
 
-from ctr_assets.automation.retraining import Policy
+from ctr_assets.automation.retraining import Policy, Training
 from ctr_assets.automation.rules import WaitFor, WatchRules
 from ctr_assets.defs import SETTINGS
 from ctr_assets.defs.partitions import daily
 from ctr_assets.settings import Settings
+from ctr_assets.tables import WIDE_DEEP_MODEL
 
 IS_ON: Final = SETTINGS.automation == "on"
 """Runs cost money and minutes: a new deployment starts none until ``CTR_AUTOMATION=on``, or a switch in the UI."""
@@ -69,6 +70,11 @@ class RetrainingPolicy(dg.ConfigurableResource):
 
     def policy(self) -> Policy:
         return Policy(self.train_after_days, self.max_normalized_entropy_increase, self.max_calibration_error)
+
+    def launchpad_of(self, training: Training) -> dict[str, Any]:
+        """The launchpad of a training's run, by asset."""
+        start = {"start": "scratch"} if training.from_scratch else {}
+        return {**self.launchpad, WIDE_DEEP_MODEL: {**self.launchpad.get(WIDE_DEEP_MODEL, {}), **start}}
 
 
 class PredictionPolicy(dg.ConfigurableResource):

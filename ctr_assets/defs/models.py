@@ -2,11 +2,20 @@
 
 import dagster as dg
 
+from ctr_assets.defs import SETTINGS
 from ctr_assets.defs.feature_tables import encoded_features
 from ctr_assets.defs.jobs import launch_each_day, launch_once
 from ctr_assets.defs.launchpad import JobConfig, chosen, launchpad_config
-from ctr_assets.defs.partitions import daily, day_after, trailing_window, trailing_window_and_next_day, window_of
+from ctr_assets.defs.partitions import (
+    daily,
+    day_after,
+    previous_day,
+    trailing_window,
+    trailing_window_and_next_day,
+    window_of,
+)
 from ctr_assets.defs.places import Places
+from ctr_assets.defs.runs import WHY
 from ctr_assets.defs.schema import OWNERS, PYTORCH_KINDS
 from ctr_assets.launch import JobLauncher
 from ctr_assets.launchpads import LAUNCHPADS
@@ -20,7 +29,7 @@ _window_deps = [dg.AssetDep(encoded_features, partition_mapping=trailing_window)
 @dg.asset(
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.multi_run(),
-    deps=_window_deps,
+    deps=[*_window_deps, dg.AssetDep("wide_deep_model", partition_mapping=previous_day)],
     group_name="models",
     kinds=PYTORCH_KINDS,
     pool="gpu",
@@ -33,7 +42,11 @@ def wide_deep_model(
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
-    """Wide & Deep (Cheng et al. 2016), trained from scratch on the train split of the trailing window."""
+    """Wide & Deep (Cheng et al. 2016), gone on from the day before on the day's rows.
+
+    From scratch on the train split of the trailing window where there is nothing fit to go on from, and each week;
+    `start` and `start_reason` say which, and why.
+    """
     return launch_each_day(
         context,
         pytorch_launcher,
@@ -41,6 +54,8 @@ def wide_deep_model(
         config,
         window=window_of,
         training=chosen(config),
+        fresh_every_days=SETTINGS.fresh_every_days,
+        why=context.run.tags.get(WHY, ""),
     )
 
 

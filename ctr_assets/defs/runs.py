@@ -18,6 +18,8 @@ UNFINISHED: Final = [
 PARTITION: Final = "dagster/partition"
 RANGE_START: Final = "dagster/asset_partition_range_start"
 RANGE_END: Final = "dagster/asset_partition_range_end"
+WHY: Final = "ctr/why"
+"""Tag that tells on a run's page why it was requested."""
 
 
 def unfinished_runs(instance: dg.DagsterInstance, assets: Collection[str]) -> list[dg.DagsterRun]:
@@ -51,12 +53,12 @@ def requested_before(instance: dg.DagsterInstance, sensor: str, run_key: str) ->
 
 
 def run_request(days: DaysToRun, config: Mapping[str, Mapping[str, Any]] | None = None) -> dg.RunRequest:
-    """One run of these days; ``ctr/why`` tells on the run's page why it was requested.
+    """One run of these days;
 
     ``config`` is by asset what a person would set in the launchpad.
     """
     run_config = {"ops": {asset: {"config": dict(fields)} for asset, fields in (config or {}).items()}}
     if days.first == days.last:
-        return dg.RunRequest(days.run_key, run_config, partition_key=days.first, tags={"ctr/why": days.why})
-    tags = {RANGE_START: days.first, RANGE_END: days.last, "ctr/why": days.why}
+        return dg.RunRequest(days.run_key, run_config, partition_key=days.first, tags={WHY: days.why})
+    tags = {RANGE_START: days.first, RANGE_END: days.last, WHY: days.why}
     return dg.RunRequest(days.run_key, run_config, tags=tags)

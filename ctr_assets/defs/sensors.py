@@ -91,7 +91,8 @@ def retraining_sensor(
             reasons.append(f"{due.day} is due ({due.why}), but {hindrance}")
         else:
             reasons.append(f"{due.day} is trained: {due.why}")
-            requests.append(run_request(DaysToRun(due.day, due.day, due.run_key, due.why), retraining_policy.launchpad))
+            config = retraining_policy.launchpad_of(due)
+            requests.append(run_request(DaysToRun(due.day, due.day, due.run_key, due.why), config))
     reason = "; ".join([*reasons, decision.reason]) + tables.note
     context.log.info(reason)
     return dg.SensorResult(run_requests=requests, skip_reason=None if requests else reason)

@@ -74,12 +74,15 @@ def load_champion(store: Store, champion: Manifest, report: Report) -> ClickScor
 def promote(
     store: Store, candidate: Manifest, evaluation: Manifest, decision: Decision, created_by: dict[str, str]
 ) -> Manifest:
-    """Copy the candidate's files into a fresh version of the champion and commit it.
+    """Copy the candidate's weights and card into a fresh version of the champion and commit it.
 
     Its figures on the test rows go with it (``test_metrics``): what later days are held against.
     """
+    from ctr_assets.training.publish import CARD_NAME, WEIGHTS_NAME
+
     version = store.begin(CHAMPION_MODEL, CURRENT)
-    files = [copy_file(store, candidate, file, version.folder) for file in candidate.files]
+    kept = [store.file(candidate, name) for name in (WEIGHTS_NAME, CARD_NAME)]
+    files = [copy_file(store, candidate, file, version.folder) for file in kept]
     properties = {
         **candidate.properties,
         "day": candidate.partition,

@@ -85,7 +85,12 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         **_LINEAGE,
     },
     "wide_deep_model": {
-        "dagster/row_count": "training rows of the window",
+        "start": "`continued` from the model of the day before, or from `scratch` on the window",
+        "start_reason": "why",
+        "continued_from": "the version of the day before's model that it went on from",
+        "continued_days": "days that the model has gone on for since it began from scratch",
+        "learnt_days": "days that it has learnt from, those of the models that it went on from included",
+        "dagster/row_count": "training rows of this training",
         "train_logloss": "of the kept epoch, nats a row",
         "validation_logloss": "of the kept epoch, nats a row",
         "validation_auc": "of the kept epoch",
@@ -181,7 +186,7 @@ METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()
 """Asset -> metadata key -> meaning. The job reports them, but for the cost, which its launcher adds."""
 
 _OPTIONAL: Final[dict[str, set[str]]] = {
-    "wide_deep_model": {"validation_auc"},
+    "wide_deep_model": {"validation_auc", "continued_from"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
     "evaluation_report": {"site/calibration_ratio", "app/calibration_ratio"},
     "champion_model": {"champion_logloss", "version", "path"},

@@ -1,7 +1,9 @@
-"""Trains the Wide & Deep model of one day on its trailing window, commits it, and reports how well it did."""
+"""Trains the Wide & Deep model of one day, commits it, and reports where it began and how well it did."""
 
 from dataclasses import asdict
 from typing import Any
+
+from pydantic import Field
 
 from ctr_assets.evaluation.report_plots import training_curve
 from ctr_assets.jobs.parameters import WindowParams
@@ -16,6 +18,8 @@ class Params(WindowParams):
     """What the job is told."""
 
     training: TrainingConfig = TrainingConfig()
+    fresh_every_days: int = Field(default=0, ge=0, description="Days after which it starts from scratch; 0: never")
+    why: str = Field(default="", description="Why the run was asked for, kept where that asks for a start from scratch")
 
 
 def run(params: Params, report: Report) -> None:
@@ -28,6 +32,8 @@ def run(params: Params, report: Report) -> None:
         params.training,
         log=report.log,
         code_version=params.code_version,
+        fresh_every_days=params.fresh_every_days,
+        why=params.why,
         created_by=params.created_by,
     )
     report.partition(params.day, metadata(store, trained))
@@ -36,7 +42,14 @@ def run(params: Params, report: Report) -> None:
 def metadata(store: Store, trained: TrainedModel) -> dict[str, Any]:
     """What the asset shows for a model. Loglosses are nats a row; ``validation_auc`` is left out when undefined."""
     best, manifest = trained.best, trained.manifest
+    start = manifest.properties["start"]
+    previous = start["previous"]
     return {
+        "start": start["kind"],
+        "start_reason": start["reason"],
+        **({"continued_from": previous["version"]} if previous else {}),
+        "continued_days": start["continued_days"],
+        "learnt_days": len(manifest.properties["learnt"]),
         "dagster/row_count": trained.train_rows,
         "train_logloss": best.train_logloss,
         "validation_logloss": best.validation_logloss,

@@ -62,12 +62,15 @@ def find_start(
             return Start(f"{name} is not materialized")
         continued_days = 1 + int(previous.properties.get("start", {}).get("continued_days", 0))
         unfit = _why_unfit(store, previous, days[-1], config, code_version)
+        if unfit:
+            return Start(f"{name} {unfit}")
+        if fresh_every_days and continued_days >= fresh_every_days:
+            return Start(f"{name} has gone on for {continued_days - 1} days: a fresh model every {fresh_every_days}")
+        for file in previous.files:  # now: once the ranks read them it is too late for another start
+            with store.local_file(previous, file):
+                pass
     except UnreadableError as e:
         return Start(f"{name} is damaged: {e}")
-    if unfit:
-        return Start(f"{name} {unfit}")
-    if fresh_every_days and continued_days >= fresh_every_days:
-        return Start(f"{name} has gone on for {continued_days - 1} days: a fresh model every {fresh_every_days}")
     return Start(f"{name} is fit to go on from", previous, continued_days, dict(previous.properties["learnt"]))
 
 

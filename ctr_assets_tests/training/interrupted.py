@@ -36,6 +36,8 @@ def die_at_call(number: int, function: Callable[..., Any], *, after: bool = Fals
 
 def arrange(point: str) -> None:
     match point:
+        case "in the middle of the day":
+            Trainer.step = die_at_call(2, Trainer.step)  # type: ignore[method-assign]
         case "in the middle of the second epoch":
             Trainer.step = die_at_call(9, Trainer.step)  # type: ignore[method-assign]
         case "before a checkpoint gets its name":
@@ -50,7 +52,7 @@ def arrange(point: str) -> None:
             raise ValueError(point)
 
 
-def train_until_killed(url: str, config: TrainingConfig, point: str) -> None:
+def train_until_killed(url: str, config: TrainingConfig, point: str, days: list[str] = DAYS) -> None:
     """Train, and die at the point."""
     arrange(point)
-    train(Store(url), DAYS[-1], DAYS, config, log=lambda message: None)
+    train(Store(url), days[-1], days, config, log=lambda message: None)

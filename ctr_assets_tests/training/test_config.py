@@ -26,11 +26,29 @@ def test_a_dumped_config_reads_back_the_same() -> None:
 
 @pytest.mark.parametrize(("epoch", "factor"), [(1, 1), (5, 1), (6, 0.1), (10, 0.1), (11, 0.01)])
 def test_learning_rates_fall_by_ten_every_five_epochs_in_the_original(epoch: int, factor: float) -> None:
-    assert TrainingConfig(preset="original").decay(epoch) == pytest.approx(factor)
+    original = TrainingConfig(preset="original")
+    assert [original.learning_rate_factor(epoch, step, 8) for step in (0, 7)] == pytest.approx([factor, factor])
+
+
+def test_learning_rates_fall_to_nothing_over_the_last_steps_of_each_epoch() -> None:
+    of_default = [TrainingConfig().learning_rate_factor(3, step, 4) for step in range(4)]
+    assert of_default == pytest.approx([1, 0.75, 0.5, 0.25])
+    half = TrainingConfig(lr_cooldown=0.5)
+    assert [half.learning_rate_factor(1, step, 4) for step in range(4)] == pytest.approx([1, 1, 1, 0.5])
+    assert TrainingConfig(lr_cooldown=0).learning_rate_factor(1, 3, 4) == 1
 
 
 def test_learning_rates_stay_where_no_step_is_set() -> None:
-    assert TrainingConfig(lr_step_epochs=0, lr_decay=0.1).decay(99) == 1
+    assert TrainingConfig(lr_step_epochs=0, lr_decay=0.1, lr_cooldown=0).learning_rate_factor(99, 1, 2) == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "ranks", "expected"),
+    [(0, 1, 256), (30_000, 1, 256), (770_000, 1, 1024), (2_800_000, 1, 2048), (28_000_000, 1, 4096), (770_000, 3, 342)],
+)
+def test_a_step_has_more_rows_where_there_are_more(rows: int, ranks: int, expected: int) -> None:
+    assert TrainingConfig().rows_of_a_step(rows, ranks) == expected
+    assert TrainingConfig(batch_size=100).rows_of_a_step(rows, ranks) == 100
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_a_restored_state_goes_on_alike(table: RowTable, name) -> None:
         unbroken.step(rows, gradient, 0.1)
     for rows, gradient in work[:2]:
         first.step(rows, gradient, 0.1)
-    second.load_state_dict(copy.deepcopy(first.state_dict()))  # type: ignore[arg-type]
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
     for rows, gradient in work[2:]:
         second.step(rows, gradient, 0.1)
     assert torch.equal(table.weight, other.weight)

@@ -16,8 +16,9 @@ from ctr_assets.storage import Manifest, Store
 from ctr_assets.tables import ENCODED_FEATURES, WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.model import WideDeep
-from ctr_assets.training.publish import publish, read_card, read_weights
+from ctr_assets.training.publish import WEIGHTS_NAME, publish, read_card, read_weights
 from ctr_assets.training.score import Scorer
+from ctr_assets.training.start import Start
 from ctr_assets.training.train import NoTrainingRowsError, TrainedModel, train
 from ctr_assets.training.trainer import DivergedError
 from ctr_assets.training.window import resolve_window
@@ -129,8 +130,9 @@ def test_weights_that_are_not_finite_are_counted(store: Store) -> None:
     weights = read_weights(store, trained.manifest)
     largest = max(weights.values(), key=torch.numel).view(-1)
     largest[0], largest[1] = float("nan"), float("inf")
-    window = resolve_window(store, DAYS[-1], DAYS)
-    published = publish(store, window, read_card(store, trained.manifest), weights, {}, {"device": "cpu"})
+    window, tensors = resolve_window(store, DAYS[-1], DAYS), {WEIGHTS_NAME: weights}
+    card = read_card(store, trained.manifest)
+    published = publish(store, Start("a test"), window, card, tensors, {}, {"device": "cpu"})
     assert published.properties["nonfinite_weights"] == 2
     assert published.properties["device"] == "cpu"
 
