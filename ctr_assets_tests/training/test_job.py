@@ -40,7 +40,9 @@ def test_the_job_commits_a_model_and_reports_it(store: Store) -> None:
     assert manifest.created_by["run"] == "r1"
     (metadata,) = recorded.partitions.values()
     assert list(recorded.partitions) == [DAYS[-1]]
+    assert (metadata["start"], metadata["start_reason"]) == ("scratch", "training.start is scratch")
     assert set(metadata) == {
+        *("start", "start_reason", "continued_days", "learnt_days"),
         "dagster/row_count",
         "train_logloss",
         "validation_logloss",
@@ -62,4 +64,4 @@ def test_the_job_commits_a_model_and_reports_it(store: Store) -> None:
     assert metadata["nonfinite_weights"] == manifest.properties["nonfinite_weights"] == 0
     png = metadata["training_curve"]["raw_value"].split("base64,")[1].rstrip(")")
     assert base64.b64decode(png).startswith(b"\x89PNG")
-    assert len(recorded.lines) == 2
+    assert len(recorded.lines) == 3

@@ -87,7 +87,7 @@ def test_the_card_says_what_the_model_is_and_where_it_comes_from(trained: Store)
 
 def test_the_manifest_names_inputs_and_weights(trained: Store) -> None:
     manifest = trained.manifest(WIDE_DEEP_MODEL, DAYS[2])
-    assert [file.name for file in manifest.files] == ["model.safetensors", "card.json"]
+    assert [file.name for file in manifest.files] == ["model.safetensors", "optimizer.safetensors", "card.json"]
     assert set(manifest.inputs) == {f"feature_vocabulary/{DAYS[2]}", *(f"encoded_features/{day}" for day in DAYS)}
     assert manifest.columns["tables.0.weight"].startswith("torch.float32 [")
     assert manifest.properties["window"] == DAYS

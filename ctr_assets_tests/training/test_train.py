@@ -55,7 +55,7 @@ def weights_bytes(store: Store, manifest: Manifest) -> bytes:
 
 def test_the_model_learns_what_no_linear_model_can(encoded_store: Store, precision) -> None:
     config = TrainingConfig(
-        hidden=[32], batch_size=256, epochs=8, patience=2, embedding_learning_rate=0.01, precision=precision
+        hidden=[32], batch_size=256, epochs=8, patience=2, embedding_learning_rate=0.05, precision=precision
     )
     trained = train_on(encoded_store, config)
     training, validation = rows_of(encoded_store, Split.TRAIN), rows_of(encoded_store, Split.VALIDATION)
@@ -90,7 +90,7 @@ def test_mixed_precision_ends_near_fp32(store: Store, precision) -> None:
 @pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-6), ("bf16", 1e-3)], indirect=["precision"])
 def test_early_stopping_keeps_the_best_epoch(store: Store, precision, rounding) -> None:
     overfitting = TrainingConfig(
-        hidden=[64], batch_size=200, epochs=30, patience=2, embedding_learning_rate=0.05, precision=precision
+        hidden=[64], batch_size=200, epochs=30, patience=2, embedding_learning_rate=0.3, precision=precision
     )
     trained = train_on(store, overfitting)
     losses = [epoch.validation_logloss for epoch in trained.curve]
@@ -101,14 +101,16 @@ def test_early_stopping_keeps_the_best_epoch(store: Store, precision, rounding) 
     # The curve is in the precision of training, a prediction always in fp32; the last epoch's loss is far from both.
     found = log_loss(validation["label"].to_numpy(), predicted.astype(float))
     assert found == pytest.approx(min(losses), abs=rounding)
-    assert losses[-1] - min(losses) > 10 * rounding
+    assert losses[-1] - min(losses) > 4 * rounding
 
 
 def test_each_epoch_is_told_as_it_happens(store: Store) -> None:
     told: list[str] = []
     train_on(store, log=told.append)
-    assert [line.split(":")[0] for line in told] == ["epoch 1", "epoch 2", "epoch 3"]
-    assert all("train logloss" in line and "validation logloss" in line and "rows/s" in line for line in told)
+    start, *epochs = told
+    assert start == f"from scratch on 3 days: wide_deep_model[{DAYS[1]}] is not materialized"
+    assert [line.split(":")[0] for line in epochs] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert all("train logloss" in line and "validation logloss" in line and "rows/s" in line for line in epochs)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"], indirect=True)
@@ -194,7 +196,7 @@ def test_killed_and_run_again_the_weights_are_those_of_an_unbroken_run(
     assert len(Scorer.load(store, readable).predict(rows_of(store, Split.VALIDATION))) > 0
     told: list[str] = []
     after = train_on(store, tiny, log=told.append).manifest
-    assert f"resumed after epoch {resumed_after}" in told[0]
+    assert f"resumed after epoch {resumed_after}" in told[1]
     assert weights_bytes(store, after) == unbroken
     assert store.manifest(WIDE_DEEP_MODEL, DAYS[-1]).version == after.version
     assert store.fs.find(store.path("checkpoints")) == []
