@@ -32,11 +32,11 @@ class Graph:
             **(launchers or _laptop_launchers()),
         }
 
-    def materialize(self, *assets, first=None, last=None, config=None, raise_on_error=True):
-        """Materialize and check ``assets`` for the days ``first`` to ``last`` in one run."""
-        tags = {}
+    def materialize(self, *assets, first=None, last=None, config=None, raise_on_error=True, tags=None):
+        """Materialize and check ``assets`` for the days ``first`` to ``last`` in one run, with more ``tags``."""
+        tags = tags or {}
         if first is not None:
-            tags = {
+            tags |= {
                 "dagster/asset_partition_range_start": first,
                 "dagster/asset_partition_range_end": last or first,
             }

@@ -54,6 +54,16 @@ class Tables:
         of_ids = vocabulary.properties["chain"][day]
         return self.commit("wide_deep_model", day, day, [vocabulary, *encoded], vocabulary_fingerprint=of_ids)
 
+    def continued_model(self, day):
+        """A model that went on from the one of the day before: it reads its own day alone."""
+        before = self.store.manifest("wide_deep_model", max(each for each in DAYS if each < day))
+        vocabulary, encoded = (self.store.manifest(table, day) for table in ("feature_vocabulary", "encoded_features"))
+        learnt = {each: self.store.manifest("encoded_features", each).content_fingerprint for each in window_of(day)}
+        of_ids = vocabulary.properties["chain"][day]
+        return self.commit(
+            *("wide_deep_model", day, day, [vocabulary, encoded, before]), vocabulary_fingerprint=of_ids, learnt=learnt
+        )
+
     def validation(self, day, metrics, reference=None, champion_day=DAYS[0]):
         encoded = self.store.manifest("encoded_features", day)
         figures = {"metrics": metrics, "reference": reference}

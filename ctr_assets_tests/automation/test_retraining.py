@@ -110,6 +110,25 @@ def test_models_whose_days_changed_are_trained_again_and_say_which(tables):
     assert trained(decide(tables)) == []
 
 
+def test_a_model_that_went_on_is_out_of_date_with_any_day_that_it_learnt_from(tables):
+    tables.model(DAYS[0])
+    tables.continued_model(DAYS[1])
+    assert trained(decide(tables)) == []
+    tables.encoded(DAYS[0], "others")
+    decision = decide(tables)
+    why = f"it was trained on what has changed since: {DAYS[0]}"
+    assert trained(decision) == [(DAYS[0], why), (DAYS[1], why)]
+
+
+def test_what_speaks_against_the_champion_speaks_against_going_on_from_it(tables):
+    tables.model(DAYS[0])
+    assert not decide(tables).trainings[0].from_scratch
+    tables.validation(DAYS[1], against(calibration=1.2))
+    (training,) = decide(tables).trainings
+    assert training.from_scratch
+    assert training.why.startswith(f"on {DAYS[1]} the champion of {DAYS[0]} predicts 1.200 times the clicks")
+
+
 def test_a_day_that_came_out_the_same_trains_nothing(tables):
     tables.model(DAYS[1])
     tables.day(DAYS[0])

@@ -18,7 +18,7 @@ DEPENDENCIES = {
     "impression_profile": {"raw_impressions"},
     "feature_vocabulary": {"raw_impressions", "feature_vocabulary"},
     "encoded_features": {"raw_impressions", "feature_vocabulary"},
-    "wide_deep_model": {"encoded_features"},
+    "wide_deep_model": {"encoded_features", "wide_deep_model"},
     "gbt_baseline": {"encoded_features"},
     "evaluation_metrics": {"wide_deep_model", "gbt_baseline", "encoded_features"},
     "evaluation_report": {"wide_deep_model", "gbt_baseline", "evaluation_metrics"},
@@ -83,6 +83,8 @@ def upstream_days(name, parent, day):
     [
         ("feature_vocabulary", "feature_vocabulary", "2014-10-22", ["2014-10-21"]),
         ("feature_vocabulary", "feature_vocabulary", "2014-10-21", []),
+        ("wide_deep_model", "wide_deep_model", "2014-10-22", ["2014-10-21"]),
+        ("wide_deep_model", "wide_deep_model", "2014-10-21", []),
         ("wide_deep_model", "encoded_features", "2014-10-22", ["2014-10-21", "2014-10-22"]),
         ("wide_deep_model", "encoded_features", "2014-10-31", [f"2014-10-{d}" for d in range(22, 32)]),
         ("evaluation_metrics", "encoded_features", "2014-10-21", ["2014-10-21", "2014-10-22"]),

@@ -23,6 +23,7 @@ from ctr_assets.training.trainer import Trainer
 from ctr_assets_tests.encoded_days import SIZES, write_days
 from ctr_assets_tests.training.conftest import DAYS
 from ctr_assets_tests.training.interrupted import train_until_killed
+from ctr_assets_tests.training.test_distributed import run_ranks, seen
 
 CONFIG = TrainingConfig(hidden=[16], batch_size=400, epochs=2, wide_dropout=0.2, precision="fp32", device="cpu")
 
@@ -73,6 +74,30 @@ def test_killed_at_any_moment_the_chain_ends_alike(
     again = train(store, DAYS[2], DAYS, CONFIG, log=lambda line: None).manifest
     assert again.properties["start"]["kind"] == "continued"
     assert contents(again) == contents(unbroken[2])
+
+
+def test_more_ranks_go_on_as_one_process_does(processes: ForkServerContext, store: Store, tmp_path: Path) -> None:
+    """Two ranks go on from what one process left, and one process from what two ranks left."""
+    config = TrainingConfig(hidden=[16], batch_size=10_000, epochs=2, precision="fp32", device="cpu")
+    train_chain(store, config, DAYS[:2])
+    alone = train(store, DAYS[2], DAYS, config, log=lambda line: None).best
+    assert run_ranks(processes, store, tmp_path, DAYS, 0, 0, config=config) == [0, 0]
+    assert seen(tmp_path, 0)["weights"] == seen(tmp_path, 1)["weights"]
+    together = store.manifest(WIDE_DEEP_MODEL, DAYS[2])
+    assert together.properties["start"]["kind"] == "continued"
+    assert together.properties["metrics"]["validation_logloss"] == pytest.approx(alone.validation_logloss, abs=1e-4)
+    assert run_ranks(processes, store, tmp_path, DAYS[:2], 0, 0, config=config) == [0, 0]
+    again = train(store, DAYS[2], DAYS, config, log=lambda line: None)
+    assert again.manifest.properties["start"]["previous"]["version"] == store.manifest(WIDE_DEEP_MODEL, DAYS[1]).version
+    assert again.best.validation_logloss == pytest.approx(alone.validation_logloss, abs=1e-4)
+
+
+def test_a_chain_goes_on_from_object_storage(gcs, store: Store) -> None:
+    bucket = Store(f"{gcs.uri}/s")
+    write_days(bucket, DAYS, rows_per_day=1200)
+    of_bucket, of_disk = train_chain(bucket), train_chain(store)
+    assert of_bucket[2].properties["start"]["kind"] == "continued"
+    assert [contents(manifest) for manifest in of_bucket] == [contents(manifest) for manifest in of_disk]
 
 
 def test_a_continued_day_is_one_pass(store: Store) -> None:
