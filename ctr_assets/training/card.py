@@ -1,14 +1,19 @@
 """The model card: all that is needed to use a model's weights and to know where they come from. Pure data."""
 
-from typing import Any
+import platform
+from importlib.metadata import version
+from typing import Any, Final
 
-import torch
-
+from ctr_assets import __version__
 from ctr_assets.features import FEATURE_SELECTIONS, FeatureSelection
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.layout import Layout, build_layout
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.window import Window
+
+_LIBRARIES: Final = ("torch", "numpy", "pyarrow")
+_OF_A_DAY: Final = ("splits", "clicks", "unknown_rows")
+"""What the card keeps of each encoded day: rows by split, clicked rows, rows of unknown value by feature."""
 
 
 def build_card(
@@ -28,6 +33,7 @@ def build_card(
         "model": "wide_deep",
         "day": window.day,
         "window": window.days,
+        "days": {day.partition: {name: day.properties[name] for name in _OF_A_DAY} for day in window.encoded},
         "inputs": {manifest.reference: manifest.version for manifest in (window.vocabulary, *window.encoded)},
         "vocabulary_version": window.vocabulary.version,
         "vocabulary_fingerprint": window.vocabulary_fingerprint,
@@ -38,8 +44,14 @@ def build_card(
         "train_rows": train_rows,
         "parameters": parameters,
         "code_version": code_version,
-        "torch_version": str(torch.__version__),
+        "libraries": library_versions(),
     }
+
+
+def library_versions() -> dict[str, str]:
+    """Of whatever the weights may depend on besides data and configuration."""
+    installed = {name: version(name) for name in _LIBRARIES}
+    return {"ctr-assets": __version__, "python": platform.python_version(), **installed}
 
 
 def model_of_card(card: dict[str, Any]) -> WideDeep:

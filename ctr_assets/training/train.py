@@ -246,7 +246,7 @@ class _Training:
                 "inputs": [manifest.content_fingerprint for manifest in self.window.encoded],
                 "vocabulary": [self.window.vocabulary_fingerprint, self.window.vocabulary_sizes],
                 "config": self.config.model_dump(),
-                "code": [self.card["code_version"], self.card["torch_version"]],
+                "code": [self.card["code_version"], self.card["libraries"]["torch"]],
                 "device": [self.ranks.device.type, str(self.trainer.precision), self.ranks.world_size],
             }
         )
