@@ -18,6 +18,7 @@ from ctr_assets.evaluation.scored import SCORING_COLUMNS, ClickScorer, RowsOf, c
 from ctr_assets.evaluation.uncertainty import row_loglosses
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.storage.rows import iter_split
+from ctr_assets.tables import ENCODED_SCHEMA
 
 SAMPLE_ROWS: Final = 100_000
 """Rows that are shuffled at most: on demo data an importance of 0.01 nats then has a standard error of 0.0003."""
@@ -44,7 +45,7 @@ def sample_rows(store: Store, encoded: Sequence[Manifest], rows_of: RowsOf, most
     total = sum(count_rows(store, manifest, rows_of.splits) for manifest in encoded)
     count = min(most, total)
     wanted = np.arange(count) * total // max(1, count)
-    parts, passed = [], 0
+    parts, passed = [ENCODED_SCHEMA.empty_table().select(SCORING_COLUMNS)], 0
     for manifest in encoded:
         for _, rows in iter_split(store, manifest, rows_of.splits, SCORING_COLUMNS):
             first, end = np.searchsorted(wanted, (passed, passed + rows.num_rows))
@@ -58,11 +59,13 @@ def permutation_importances(
 ) -> list[Importance]:
     """The importance of each feature, largest first; ``rows`` have the columns ``SCORING_COLUMNS``.
 
-    Every feature is shuffled by the same permutations, so the order of ``features`` does not matter. Raises ValueError
-    below two rows or two repeats, which have no standard error.
+    Every feature is shuffled by the same permutations, so the order of ``features`` does not matter. Below two rows
+    there is nothing to shuffle: the list is empty. Raises ValueError below two repeats: they have no standard error.
     """
-    if rows.num_rows < 2 or repeats < 2:
-        raise ValueError(f"{rows.num_rows:,} rows shuffled {repeats} times: expected at least two of each")
+    if repeats < 2:
+        raise ValueError(f"repeats is {repeats}: expected at least 2, whose difference tells what a shuffle matters")
+    if rows.num_rows < 2:
+        return []
     labels = rows["label"].to_numpy()
     losses = row_loglosses(labels, scorer.predict(rows))
     rng = np.random.default_rng(seed)

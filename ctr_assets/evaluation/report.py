@@ -276,13 +276,16 @@ def _training(figures: Figures) -> Section:
 
 
 def _importances(figures: Figures) -> Section:
+    title = "What the network looks at"
+    if not figures.importances:
+        return Section(title, (f"Of {figures.importance_rows} test rows none can be given another one's values.",))
     texts = (
         f"How much the {CHALLENGER}'s logloss rises when the ids of one feature are shuffled over "
         f"{figures.importance_rows:,} test rows, the mean of {REPEATS} shuffles. Its standard error is of the rows and "
         "of the shuffles, rows taken as independent. What is within twice that of 0 cannot be told from noise.",
-        "Each feature is shuffled by itself, a column without its crosses: what another feature tells as well (site_id "
-        "and site_domain, a column and its crosses) counts for neither. An importance is of this model on these rows; "
-        "it is no cause of a click.",
+        "Each feature that the model reads is shuffled by itself, a column without its crosses: what another feature "
+        "tells as well (site_id and site_domain, a column and its crosses) counts for neither. An importance is of "
+        "this model on these rows; it is no cause of a click.",
     )
     png = feature_importances(figures.importances, figures.importance_rows)
     lines = tuple(

@@ -185,7 +185,7 @@ METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()
 _OPTIONAL: Final[dict[str, set[str]]] = {
     "wide_deep_model": {"validation_auc"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
-    "evaluation_report": {"site/calibration_ratio", "app/calibration_ratio"},
+    "evaluation_report": {"feature_importance", "site/calibration_ratio", "app/calibration_ratio"},
     "champion_model": {"champion_logloss", "version", "path"},
     "click_predictions": {"submission"},
     "champion_validation": {

@@ -111,9 +111,7 @@ def run(params: Params, report: Report) -> None:
             "path": path(store.path(EVALUATION_REPORT, day, committed.version, HTML_NAME)),
             "report": markdown(texts[MARKDOWN_NAME]),
             "model_card": markdown(card),
-            "feature_importance": picture(
-                feature_importances(figures.importances, figures.importance_rows), "permutation importance"
-            ),
+            **importance_picture(figures),
             "segments": markdown(render_table(segment_table(figures.segments, segment_models(figures.assessments)))),
             **calibration_of_traffic(figures.segments),
         },
@@ -156,6 +154,14 @@ def read_probabilities(store: Store, contest: Contest) -> tuple[Any, dict[str, A
     if contest.champion_scores is not None and not contest.is_champion:
         probabilities[CHAMPION] = contest.champion_scores
     return labels, probabilities
+
+
+def importance_picture(figures: Figures) -> dict[str, Any]:
+    """The importances as a picture, where there are any."""
+    if not figures.importances:
+        return {}
+    png = feature_importances(figures.importances, figures.importance_rows)
+    return {"feature_importance": picture(png, "permutation importance")}
 
 
 def calibration_of_traffic(segments: Iterable[Segment]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from ctr_assets.tables import (
     SCORED_IMPRESSIONS,
     WIDE_DEEP_MODEL,
 )
-from ctr_assets_tests.encoded_days import VALUES
+from ctr_assets_tests.encoded_days import VALUES, reencode, with_column
 from ctr_assets_tests.evaluation.conftest import (
     DAYS,
     TINY,
@@ -228,6 +228,27 @@ def test_a_day_without_a_next_day_says_why(store: Store):
     _report(store, NEXT_DAY)
     for name, told in (("report.html", str), ("report.md", in_markdown)):
         assert told("encoded_features[2014-10-24] is not materialized yet") in _file(store, name, NEXT_DAY)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_day_with_hardly_a_test_row_has_a_report_too(store: Store, left: int):
+    kept = iter([1] * left)
+
+    def hardly_any(table: pa.Table) -> pa.Table:
+        """One row of the first row group of test rows; the other row groups become training rows."""
+        if table["split"][0].as_py() != Split.TEST.code:
+            return table
+        rows = next(kept, 0)
+        return table.slice(0, rows) if rows else with_column(table, "split", Split.TRAIN.code)
+
+    for day in window_of(DAY):
+        reencode(store, day, hardly_any)
+    evaluate_day(store, DAY)
+    reported = _report(store)
+    assert "feature_importance" not in reported
+    assert reported["dagster/row_count"] == left
+    assert f"Of {left} test rows none can be given" in _file(store, "report.html")
+    assert f"| test | wide_deep | {left} |" in _file(store, "model_card.md")
 
 
 def test_a_model_retrained_after_its_evaluation_is_refused(store: Store):
