@@ -58,7 +58,7 @@ def started_from(card: Card) -> str:
 
 def unknown_share(card: Card, feature: str) -> float | None:
     """Share of the days' rows whose value of the feature had no id; None where that was not recorded."""
-    days = [day for day in card.get("days", {}).values() if feature in day["unknown_rows"]]
+    days = [day for day in card.get("days", {}).values() if feature in day.get("unknown_rows", {})]
     rows = sum(sum(day["splits"].values()) for day in days)
     return sum(day["unknown_rows"][feature] for day in days) / rows if rows else None
 
@@ -88,9 +88,9 @@ def _data(card: Card) -> Section:
     days = card.get("days")
     if days is None:
         return Section("Data", (text, "The rows of each day and split were not recorded."))
-    rows = {day: [of["splits"][split.value] for split in _SPLITS] + [of["clicks"]] for day, of in days.items()}
-    rows["all"] = [sum(counts) for counts in zip(*rows.values(), strict=True)]
-    lines = [(day, *(f"{count:,}" for count in counts)) for day, counts in rows.items()]
+    rows = {day: [*(of["splits"][split.value] for split in _SPLITS), of.get("clicks")] for day, of in days.items()}
+    rows["all"] = [None if None in counts else sum(counts) for counts in zip(*rows.values(), strict=True)]
+    lines = [(day, *map(_count, counts)) for day, counts in rows.items()]
     return Section("Data", (text,), tables=(_table(("day", *_SPLITS, "clicks"), lines),))
 
 

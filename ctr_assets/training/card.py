@@ -33,7 +33,7 @@ def build_card(
         "model": "wide_deep",
         "day": window.day,
         "window": window.days,
-        "days": {day.partition: {name: day.properties[name] for name in _OF_A_DAY} for day in window.encoded},
+        "days": {day.partition: known_of_day(day.properties) for day in window.encoded},
         "inputs": {manifest.reference: manifest.version for manifest in (window.vocabulary, *window.encoded)},
         "vocabulary_version": window.vocabulary.version,
         "vocabulary_fingerprint": window.vocabulary_fingerprint,
@@ -46,6 +46,11 @@ def build_card(
         "code_version": code_version,
         "libraries": library_versions(),
     }
+
+
+def known_of_day(properties: dict[str, Any]) -> dict[str, Any]:
+    """What the card keeps of an encoded day; the first ones did not count their clicks."""
+    return {name: properties[name] for name in _OF_A_DAY if name in properties}
 
 
 def library_versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ from ctr_assets.features import FEATURES
 from ctr_assets.plain_text import in_markdown
 from ctr_assets.storage import Store
 from ctr_assets.tables import EVALUATION_METRICS, SCORED_IMPRESSIONS, WIDE_DEEP_MODEL
+from ctr_assets.training.card import known_of_day
 from ctr_assets.training.publish import read_card
 from ctr_assets_tests.evaluation.conftest import DAYS, TINY, Evaluated
 
@@ -94,6 +95,10 @@ def test_a_card_from_before_is_told_as_far_as_it_goes(trained: dict[str, Any], f
     assert "it was not checked" in card
     of_test_only = {"test": {"wide_deep": {k: v for k, v in figures["test"]["wide_deep"].items() if k != "notes"}}}
     assert "| test | wide_deep |" in render_card({**old, "torch_version": "2.1.0"}, "v0", of_test_only, "not kept")
+    days = {day: {"splits": of["splits"]} for day, of in trained["days"].items()}
+    days[DAY] = known_of_day({"splits": trained["days"][DAY]["splits"], "vocabulary_fingerprint": "f"})
+    data = table_of(render_card({**trained, "days": days}, "v0", {}, "not kept"), "Data")
+    assert data[DAY][-1] == data["all"][-1] == "–"
 
 
 def test_figures_that_rows_leave_undefined_are_dashes_with_the_reason(trained: dict[str, Any]):
