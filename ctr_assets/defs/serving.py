@@ -27,7 +27,8 @@ def serving_model(
 ) -> dg.MaterializeResult:
     """The champion as one ONNX file: raw strings in, click probability out. `make serve` answers with it.
 
-    Committed only when it says what the champion says on test rows of its day; the same champion keeps its version.
+    Committed only when it says what the champion says on test rows of its day; the same champion, with the same figures
+    in its card, keeps its version.
     """
     return launch_once(context, pytorch_launcher, places, config)
 

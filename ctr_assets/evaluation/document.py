@@ -1,6 +1,7 @@
 """A document of sections, tables and pictures, as one HTML file that needs no other, and as Markdown."""
 
 import base64
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -114,11 +115,18 @@ def render_markdown(document: Document) -> str:
     title, subtitle, verdict = map(in_markdown, (document.title, document.subtitle, document.verdict))
     blocks = [f"# {title}", subtitle, f"**{verdict}**"]
     blocks.append("\n".join(f"* {in_markdown(reason)}" for reason in document.reasons))
-    for section in document.sections:
-        blocks += [f"## {in_markdown(section.title)}", *map(in_markdown, section.paragraphs)]
+    blocks += [*render_sections(document.sections), in_markdown(document.footer)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def render_sections(sections: Iterable[Section]) -> list[str]:
+    """Each section as Markdown, with the pictures that are marked for it."""
+    rendered = []
+    for section in sections:
+        blocks = [f"## {in_markdown(section.title)}", *map(in_markdown, section.paragraphs)]
         blocks += [f"![{in_markdown(each.title)}]({each.url})" for each in section.pictures if each.is_in_markdown]
-        blocks += map(render_table, section.tables)
-    return "\n\n".join(block for block in [*blocks, in_markdown(document.footer)] if block) + "\n"
+        rendered.append("\n\n".join([*blocks, *map(render_table, section.tables)]))
+    return rendered
 
 
 def render_table(table: Table) -> str:

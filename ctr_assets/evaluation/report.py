@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ctr_assets.evaluation.card import libraries_of
 from ctr_assets.evaluation.contest import Contest
 from ctr_assets.evaluation.document import Cell, Document, KeyFigure, Picture, Section, Table, Tone
+from ctr_assets.evaluation.importance import REPEATS, Importance
 from ctr_assets.evaluation.metrics import Assessment, Metrics
 from ctr_assets.evaluation.plots import colours_of, precision_recall, reliability, roc, score_distribution
-from ctr_assets.evaluation.report_plots import calibration_by_segment, training_curve
+from ctr_assets.evaluation.report_plots import calibration_by_segment, feature_importances, training_curve
 from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, RowsOf
 from ctr_assets.evaluation.segments import Segment
 from ctr_assets.features import Split
@@ -50,6 +52,9 @@ class Figures:
     card: dict[str, Any]
     """The challenger's model card."""
     gbt_card: dict[str, Any]
+    importances: list[Importance]
+    """Of the challenger's features, largest first, on ``importance_rows`` test rows."""
+    importance_rows: int
 
     @property
     def day(self) -> str:
@@ -85,7 +90,8 @@ def build_report(figures: Figures, written: str) -> Document:
             _by_segment(figures),
             _curves(figures.assessments),
             _training(figures),
-            _importances(figures.gbt_card),
+            _importances(figures),
+            _gbt_importances(figures.gbt_card),
         ),
         footer=f"{written}; the verdict is champion_model's own rule against the champion as it was then. {_GLOSSARY}",
     )
@@ -239,7 +245,10 @@ def _training(figures: Figures) -> Section:
     features = card["features"]
     rows = {
         "version": (model.version, gbt.version),
-        "engine": (f"PyTorch {card['torch_version']}", f"Spark {gbt_card.get('spark_version', '(not recorded)')}"),
+        "engine": (
+            f"PyTorch {libraries_of(card)['torch']}",
+            f"Spark {gbt_card.get('spark_version', '(not recorded)')}",
+        ),
         "training rows": (f"{card['train_rows']:,}", f"{gbt_card['train_rows']:,}"),
         "size": (f"{card['parameters']:,} weights", f"{gbt_card['config']['max_iter']} trees"),
         "features": (
@@ -266,7 +275,30 @@ def _training(figures: Figures) -> Section:
     return Section("Trained on", (f"{text}. {epochs}.",), (curve,), (table,))
 
 
-def _importances(gbt_card: dict[str, Any]) -> Section:
+def _importances(figures: Figures) -> Section:
+    title = "What the network looks at"
+    if not figures.importances:
+        return Section(title, (f"Of {figures.importance_rows} test rows none can be given another one's values.",))
+    texts = (
+        f"How much the {CHALLENGER}'s logloss rises when the ids of one feature are shuffled over "
+        f"{figures.importance_rows:,} test rows, the mean of {REPEATS} shuffles. Its standard error is of the rows and "
+        "of the shuffles, rows taken as independent. What is within twice that of 0 cannot be told from noise.",
+        "Each feature that the model reads is shuffled by itself, a column without its crosses: what another feature "
+        "tells as well (site_id and site_domain, a column and its crosses) counts for neither. An importance is of "
+        "this model on these rows; it is no cause of a click.",
+    )
+    png = feature_importances(figures.importances, figures.importance_rows)
+    lines = tuple(
+        (Cell(each.feature), Cell(f"{each.increase:.5f}"), Cell(f"{each.standard_error:.5f}"))
+        for each in figures.importances
+    )
+    table = Table(("feature", "increase of the logloss", "standard error"), lines)
+    return Section(
+        "What the network looks at", texts, (Picture("Permutation importance", png, is_wide=True),), (table,)
+    )
+
+
+def _gbt_importances(gbt_card: dict[str, Any]) -> Section:
     top = list(gbt_card["feature_importances"].items())[:TOP_IMPORTANCES]
     largest = max((share for _, share in top), default=0.0) or 1.0
     lines = tuple((Cell(name), Cell(f"{share:.1%}", share=share / largest)) for name, share in top)

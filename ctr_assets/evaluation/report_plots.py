@@ -1,13 +1,14 @@
-"""Pictures of a report that are not of one assessment: calibration by segment, and how the training went. PNG bytes."""
+"""Pictures of a report that are not of one assessment: segments, importances, how the training went. PNG bytes."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from ctr_assets.evaluation.importance import Importance
 from ctr_assets.evaluation.plots import PIXELS_PER_INCH
 from ctr_assets.evaluation.segments import Segment
-from ctr_assets.features import HOUR_OF_DAY
+from ctr_assets.features import FEATURE_BY_NAME, HOUR_OF_DAY
 from ctr_assets.pictures import to_png
 from ctr_assets.plain_text import in_picture
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _WIDEST_RATIO: Final = 3.0
 """Ratios beyond 3 or below 1/3 are drawn at the edge: a segment of a dozen rows would flatten all others."""
 _NORMAL_QUANTILE: Final = 1.96
+_FIELD_COLOUR, _CROSS_COLOUR = "#1f77b4", "#9467bd"
 
 
 def calibration_by_segment(segments: Sequence[Segment], colours: Mapping[str, str]) -> bytes:
@@ -60,6 +62,40 @@ def training_curve(curve: Sequence[Mapping[str, Any]]) -> bytes:
     axes.set(xlabel="Epoch", ylabel="Logloss (nats a row)", xticks=epochs, title="Logloss by epoch")
     axes.grid(color="#eeeeee")
     axes.legend()
+    return to_png(figure)
+
+
+def feature_importances(importances: Sequence[Importance], rows: int) -> bytes:
+    """Increase of the logloss by feature as bars with 95 % intervals, in the order given, the first on top.
+
+    Needs at least one feature; beside each bar stands the increase with its standard error.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12.8, 1.2 + 0.25 * len(importances)), dpi=PIXELS_PER_INCH, layout="constrained")
+    axes = figure.subplots()
+    errors = np.array([_NORMAL_QUANTILE * each.standard_error for each in importances])
+    is_cross = np.array([FEATURE_BY_NAME[each.feature].is_cross for each in importances], dtype=bool)
+    positions, increases = np.arange(len(importances)), np.array([each.increase for each in importances])
+    for kind, colour, of in (("column", _FIELD_COLOUR, ~is_cross), ("cross", _CROSS_COLOUR, is_cross)):
+        if of.any():
+            axes.barh(positions[of], increases[of], color=colour, label=kind)
+    axes.errorbar(increases, positions, xerr=errors, fmt="none", ecolor="#333333", capsize=2, linewidth=1)
+    ends = np.maximum(0, increases + errors)
+    for position, each, end in zip(positions, importances, ends, strict=True):
+        text = f"{each.increase:.5f} ± {each.standard_error:.5f}"
+        beside: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
+        axes.annotate(text, (end, position), color="#555555", **beside)
+    axes.set_yticks(positions, [in_picture(each.feature) for each in importances], fontsize=9)
+    axes.invert_yaxis()
+    axes.margins(y=0.01)
+    axes.set_xlim(1.1 * min(0.0, (increases - errors).min()), 1.15 * ends.max() or 1e-6)
+    axes.axvline(0, color="grey", linewidth=0.8)
+    axes.set_xlabel("Increase of the logloss when the feature is shuffled (nats a row); lines: 95 % intervals")
+    axes.set_title(f"Permutation importance, {rows:,} test rows", fontsize=11)
+    axes.grid(axis="x", color="#eeeeee")
+    axes.set_axisbelow(True)
+    axes.legend(loc="lower right", fontsize=9)
     return to_png(figure)
 
 

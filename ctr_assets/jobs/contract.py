@@ -127,6 +127,8 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "verdict": "what champion_model's rule says, against the champion as it is",
         "champion_day": "day of that champion, or none",
         "report": "the report, with its main pictures",
+        "model_card": "what the model learnt from, what it knows, how good it is, and its limits",
+        "feature_importance": "picture: increase of the logloss when a feature of wide_deep is shuffled",
         "segments": "figures by traffic, device type, hour of day and banner position",
         "site/calibration_ratio": "mean prediction divided by click rate on site traffic (wide_deep)",
         "app/calibration_ratio": "mean prediction divided by click rate on app traffic (wide_deep)",
@@ -157,9 +159,9 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "microseconds_of_1": "of a call of one row, median",
         "microseconds_of_1000": "of a call of 1,000 rows, median",
         "seconds": "wall time of the job",
-        "version": "the committed version; the same as before where the champion is",
+        "version": "the committed version; the same as before where the champion and its figures are",
         "path": "the ONNX file",
-        "model_card": "what it learnt from, how good it was, and its limits",
+        "model_card": "how to ask it, what it learnt from, what it knows, how good it is, and its limits",
     },
     "click_predictions": {
         **_TABLE,
@@ -188,7 +190,7 @@ METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()
 _OPTIONAL: Final[dict[str, set[str]]] = {
     "wide_deep_model": {"validation_auc", "continued_from"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
-    "evaluation_report": {"site/calibration_ratio", "app/calibration_ratio"},
+    "evaluation_report": {"feature_importance", "site/calibration_ratio", "app/calibration_ratio"},
     "champion_model": {"champion_logloss", "version", "path"},
     "click_predictions": {"submission"},
     "champion_validation": {

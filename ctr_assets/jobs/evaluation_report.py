@@ -2,12 +2,13 @@
 
 The verdict is that of ``champion_model``'s own rule, against the champion as it is when the report is written. Every
 figure comes from the rows that ``evaluation_metrics`` scored; the champion is scored on the same ones. Committed are
-``report.html``, one file that needs no other, and ``report.md``.
+``report.html``, one file that needs no other, ``report.md``, and ``model_card.md``.
 """
 
 import os
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -15,8 +16,10 @@ from pydantic import Field
 
 from ctr_assets import __version__
 from ctr_assets.days import Day
+from ctr_assets.evaluation.card import CARD_NAME, render_card
 from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
 from ctr_assets.evaluation.document import render_html, render_markdown, render_table
+from ctr_assets.evaluation.importance import permutation_importances, sample_rows
 from ctr_assets.evaluation.metrics import assess
 from ctr_assets.evaluation.report import (
     CHALLENGER,
@@ -27,13 +30,15 @@ from ctr_assets.evaluation.report import (
     segment_models,
     segment_table,
 )
+from ctr_assets.evaluation.report_plots import feature_importances
 from ctr_assets.evaluation.scored import WIDE_DEEP, RowsOf, read_scored
 from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
 from ctr_assets.evaluation.trees import GbtScorer
+from ctr_assets.evaluation.uncertainty import figures_of
 from ctr_assets.jobs.champion_model import load_champion
 from ctr_assets.jobs.evaluation_metrics import current_model
 from ctr_assets.jobs.parameters import DayParams
-from ctr_assets.jobs.report import Report, markdown, path
+from ctr_assets.jobs.report import Report, markdown, path, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Store
 from ctr_assets.storage.parts import describe, write_bytes
@@ -67,7 +72,13 @@ def run(params: Params, report: Report) -> None:
     document = build_report(figures, written)
     report.log(document.verdict)
 
-    texts = {HTML_NAME: render_html(document), MARKDOWN_NAME: render_markdown(document)}
+    card = render_card(
+        figures.card,
+        contest.candidate.version,
+        figures_of(store, contest.evaluation),
+        contest.evaluation.properties["next_day"],
+    )
+    texts = {HTML_NAME: render_html(document), MARKDOWN_NAME: render_markdown(document), CARD_NAME: card}
     version, files = store.begin(EVALUATION_REPORT, day), []
     for name, text in texts.items():
         with write_bytes(store, version.folder, name) as sink:
@@ -79,6 +90,8 @@ def run(params: Params, report: Report) -> None:
         "reasons": list(document.reasons),
         "logloss": contest.loglosses[WIDE_DEEP],
         "champion_logloss": contest.champion_logloss,
+        "importance_rows": figures.importance_rows,
+        "importances": [asdict(each) for each in figures.importances],
     }
     committed = version.commit(
         files,
@@ -97,6 +110,8 @@ def run(params: Params, report: Report) -> None:
             "champion_day": "none" if contest.champion is None else contest.champion.properties["day"],
             "path": path(store.path(EVALUATION_REPORT, day, committed.version, HTML_NAME)),
             "report": markdown(texts[MARKDOWN_NAME]),
+            "model_card": markdown(card),
+            **importance_picture(figures),
             "segments": markdown(render_table(segment_table(figures.segments, segment_models(figures.assessments)))),
             **calibration_of_traffic(figures.segments),
         },
@@ -105,7 +120,7 @@ def run(params: Params, report: Report) -> None:
 
 def compute_figures(store: Store, contest: Contest) -> Figures:
     """Everything the report tells, from the very rows and models that the evaluation was made of."""
-    from ctr_assets.training.publish import read_card
+    from ctr_assets.training.score import Scorer
 
     evaluation = contest.evaluation
     vocabulary = store.manifest(FEATURE_VOCABULARY, evaluation.partition)
@@ -114,6 +129,8 @@ def compute_figures(store: Store, contest: Contest) -> Figures:
     encoded = evaluated_days(store, evaluation)
     labels, probabilities = read_probabilities(store, contest)
     segmentations = read_segmentations(store, encoded, vocabulary, RowsOf.TEST)
+    scorer = Scorer.load(store, contest.candidate)
+    shuffled = sample_rows(store, encoded, RowsOf.TEST)
     return Figures(
         contest=contest,
         assessments={model: assess(labels, each) for model, each in probabilities.items()},
@@ -122,8 +139,10 @@ def compute_figures(store: Store, contest: Contest) -> Figures:
         ),
         encoded=encoded,
         gbt=gbt,
-        card=read_card(store, contest.candidate),
+        card=scorer.card,
         gbt_card=GbtScorer.load(store, gbt).card,
+        importances=permutation_importances(scorer, shuffled, scorer.model.layout.features),
+        importance_rows=shuffled.num_rows,
     )
 
 
@@ -135,6 +154,14 @@ def read_probabilities(store: Store, contest: Contest) -> tuple[Any, dict[str, A
     if contest.champion_scores is not None and not contest.is_champion:
         probabilities[CHAMPION] = contest.champion_scores
     return labels, probabilities
+
+
+def importance_picture(figures: Figures) -> dict[str, Any]:
+    """The importances as a picture, where there are any."""
+    if not figures.importances:
+        return {}
+    png = feature_importances(figures.importances, figures.importance_rows)
+    return {"feature_importance": picture(png, "permutation importance")}
 
 
 def calibration_of_traffic(segments: Iterable[Segment]) -> dict[str, float]:

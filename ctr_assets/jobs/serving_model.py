@@ -2,7 +2,8 @@
 
 Nothing is committed unless the file says what the trained model says on the test rows of the champion's day, but for
 rounding. Committed are ``model.onnx``, ``sample.parquet`` (rows with the trained model's probability: a server compares
-before it uses the file) and ``model_card.md``. The same champion gives the same bytes: the committed version stays.
+before it uses the file) and ``model_card.md``. The same champion and figures give the same bytes: the committed version
+stays.
 """
 
 import hashlib
@@ -17,16 +18,27 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
+from ctr_assets.evaluation.card import CARD_NAME, Figures, render_card
+from ctr_assets.evaluation.scored import WIDE_DEEP, RowsOf
+from ctr_assets.evaluation.uncertainty import figures_of
 from ctr_assets.jobs.parameters import JobParams
 from ctr_assets.jobs.report import Report, markdown, path
-from ctr_assets.serving.card import CARD_NAME, render_card
+from ctr_assets.serving.card import how_to_ask
 from ctr_assets.serving.equality import as_columns, compare
 from ctr_assets.serving.export import OPSET, ExportError, export, input_columns
 from ctr_assets.serving.session import MODEL_NAME, PROBABILITY, SAMPLE_NAME, ServedModel
 from ctr_assets.storage import Manifest, Store, UnreadableError, write_parquet
 from ctr_assets.storage.parts import describe, write_bytes, write_file
 from ctr_assets.storage.vocabulary import read_values
-from ctr_assets.tables import CHAMPION_MODEL, CURRENT, ENCODED_FEATURES, FEATURE_VOCABULARY, SERVING_MODEL
+from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    CURRENT,
+    ENCODED_FEATURES,
+    EVALUATION_METRICS,
+    FEATURE_VOCABULARY,
+    SERVING_MODEL,
+    WIDE_DEEP_MODEL,
+)
 
 if TYPE_CHECKING:
     from ctr_assets.training.score import Scorer
@@ -60,7 +72,9 @@ def run(params: Params, report: Report) -> None:
         if comparison.problem:
             raise ExportError(f"{MODEL_NAME} is not the champion: {comparison.problem}; nothing was committed")
         report.log(f"{comparison.rows:,} test rows differ by at most {comparison.greatest_difference:.1e}")
-        card = render_card(trained.card, champion.properties, comparison, exported.columns)
+        figures, next_day = read_figures(store, champion, report)
+        use = how_to_ask(champion.properties["day"], comparison, exported.columns)
+        card = render_card(trained.card, champion.properties["model_version"], figures, next_day, use)
         properties = {
             "day": champion.properties["day"],
             "model_version": champion.properties["model_version"],
@@ -127,6 +141,22 @@ def write_model(store: Store, champion: Manifest, vocabulary: Manifest, code_ver
     return trained
 
 
+def read_figures(store: Store, champion: Manifest, report: Report) -> tuple[Figures, str]:
+    """The champion's figures and its next day, from the newest evaluation of that very model.
+
+    Where there is none any more, those of the test rows that its promotion kept.
+    """
+    day = champion.properties["day"]
+    try:
+        evaluation = store.find(EVALUATION_METRICS, day)
+        if evaluation and evaluation.inputs.get(f"{WIDE_DEEP_MODEL}/{day}") == champion.properties["model_version"]:
+            return figures_of(store, evaluation), evaluation.properties["next_day"]
+    except UnreadableError as e:
+        report.log(f"warning: the model card has the figures of the promotion only: {e}")
+    kept = champion.properties.get("test_metrics")
+    return {RowsOf.TEST.value: {WIDE_DEEP: kept}} if kept else {}, "not kept"
+
+
 def rows_to_compare(store: Store, champion: Manifest) -> Manifest:
     """The encoded day of the champion itself. Raises ExportError when it is encoded with other ids by now.
 
@@ -151,10 +181,14 @@ def commit(
     properties: dict[str, Any],
     params: Params,
 ) -> Manifest:
-    """Commit the files, unless the very same model is committed already: no server need load it again."""
+    """Commit the files, unless the very same model and card are committed already: no server need load it again."""
     with suppress(UnreadableError), file.open("rb") as source:
         current = store.find(SERVING_MODEL, CURRENT)
-        if current and store.file(current, MODEL_NAME).sha256 == hashlib.file_digest(source, "sha256").hexdigest():
+        written = {
+            MODEL_NAME: hashlib.file_digest(source, "sha256").hexdigest(),
+            CARD_NAME: hashlib.sha256(card.encode()).hexdigest(),
+        }
+        if current and all(store.file(current, name).sha256 == sha256 for name, sha256 in written.items()):
             return current
     version = store.begin(SERVING_MODEL, CURRENT)
     files = [

@@ -1,15 +1,20 @@
 """The model card: all that is needed to use a model's weights and to know where they come from. Pure data."""
 
-from typing import Any
+import platform
+from importlib.metadata import version
+from typing import Any, Final
 
-import torch
-
+from ctr_assets import __version__
 from ctr_assets.features import FEATURE_SELECTIONS, FeatureSelection
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.layout import Layout, build_layout
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.start import FORMAT, Start
 from ctr_assets.training.window import Window
+
+_LIBRARIES: Final = ("torch", "numpy", "pyarrow")
+_OF_A_DAY: Final = ("splits", "clicks", "unknown_rows")
+"""What the card keeps of each encoded day: rows by split, clicked rows, rows of unknown value by feature."""
 
 
 def build_card(
@@ -21,6 +26,7 @@ def build_card(
     base_rate: float,
     train_rows: int,
     batch_rows: int,
+    earlier_days: dict[str, Any],
     parameters: int,
     code_version: str,
 ) -> dict[str, Any]:
@@ -34,6 +40,7 @@ def build_card(
         "start": start.described,
         "window": window.days,
         "learnt": {**start.learnt, **{day.partition: day.content_fingerprint for day in window.encoded}},
+        "days": {**earlier_days, **{day.partition: known_of_day(day.properties) for day in window.encoded}},
         "inputs": {manifest.reference: manifest.version for manifest in (window.vocabulary, *window.encoded)},
         "vocabulary_version": window.vocabulary.version,
         "vocabulary_fingerprint": window.vocabulary_fingerprint,
@@ -45,8 +52,19 @@ def build_card(
         "batch_rows": batch_rows,
         "parameters": parameters,
         "code_version": code_version,
-        "torch_version": str(torch.__version__),
+        "libraries": library_versions(),
     }
+
+
+def known_of_day(properties: dict[str, Any]) -> dict[str, Any]:
+    """What the card keeps of an encoded day; the first ones did not count their clicks."""
+    return {name: properties[name] for name in _OF_A_DAY if name in properties}
+
+
+def library_versions() -> dict[str, str]:
+    """Of whatever the weights may depend on besides data and configuration."""
+    installed = {name: version(name) for name in _LIBRARIES}
+    return {"ctr-assets": __version__, "python": platform.python_version(), **installed}
 
 
 def model_of_card(card: dict[str, Any]) -> WideDeep:

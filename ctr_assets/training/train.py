@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import torch
+
 from ctr_assets.features import FEATURE_SELECTIONS, Split
 from ctr_assets.storage import Manifest, Store, UnreadableError, fingerprint
 from ctr_assets.storage.prefetch import map_ahead
@@ -116,7 +118,8 @@ class _Training:
             self.layout, config.hidden, wide_dropout=config.wide_dropout, base_rate=base_rate, seed=config.seed
         )
         self.trainer = Trainer(model, config, ranks)
-        self._go_on()
+        self.dense_before: dict[str, torch.Tensor] = {}
+        before = self._go_on()
         self.parameters = sum(tensor.numel() for tensor in self.trainer.model.state_dict().values())
         self.card = build_card(
             start,
@@ -126,6 +129,7 @@ class _Training:
             base_rate=base_rate,
             train_rows=self.train_loader.total_rows,
             batch_rows=self.train_loader.global_batch_rows(0),
+            earlier_days=before.get("days", {}),
             parameters=self.parameters,
             code_version=code_version,
         )
@@ -165,10 +169,14 @@ class _Training:
     def _run_epoch(self, epoch: int) -> None:
         began = time.monotonic()
         train_logloss = self.trainer.train_epoch(self.train_loader, epoch)
+        if self.start.previous is not None:
+            self.trainer.average_dense(self.dense_before)
         seconds = time.monotonic() - began
         self.train_seconds += seconds
         self.trained_epochs += 1
-        validation = self.trainer.evaluate(self.validation_loader)
+        # One day's level is no better a guess of the next day's than the one before: it is not followed all the way.
+        fits_intercept = self.config.fit_intercept and self.start.previous is None
+        validation = self.trainer.evaluate(self.validation_loader, fit_intercept=fits_intercept)
         metrics = EpochMetrics(epoch, train_logloss, validation.logloss, validation.auc)
         self.curve.append(metrics)
         if self.ranks.is_zero:
@@ -228,17 +236,19 @@ class _Training:
         self.checkpoints.remove()
         return manifest
 
-    def _go_on(self) -> None:
-        """Bring the trainer to where the day before ended, if that is where it begins."""
+    def _go_on(self) -> dict[str, Any]:
+        """Bring the trainer to where the day before ended, if that is where it begins; returns that model's card."""
         previous = self.start.previous
         if previous is None:
             self.log(f"from scratch on {len(self.window.days)} days: {self.start.reason}")
-            return
-        before = model_of_card(read_card(self.store, previous)).layout
+            return {}
+        card = read_card(self.store, previous)
         weights, optimizers = (read_tensors(self.store, previous, name) for name in (WEIGHTS_NAME, OPTIMIZER_NAME))
         with self.store.reading(previous, self.store.file(previous, OPTIMIZER_NAME), KeyError, RuntimeError):
-            go_on(self.trainer, weights, optimizers, before)
+            go_on(self.trainer, weights, optimizers, model_of_card(card).layout)
         self.log(f"going on from {WIDE_DEEP_MODEL}[{previous.partition}], version {previous.version}")
+        self.dense_before = {name: weights[name] for name, _ in self.trainer.model.named_parameters()}
+        return card
 
     def _loader(self, split: Split) -> Loader:
         groups = find_row_groups(self.store, self.window.encoded, split)
@@ -277,7 +287,7 @@ class _Training:
                 "inputs": [manifest.content_fingerprint for manifest in self.window.encoded],
                 "vocabulary": [self.window.vocabulary_fingerprint, self.window.vocabulary_sizes],
                 "config": self.config.model_dump(),
-                "code": [self.card["code_version"], self.card["torch_version"]],
+                "code": [self.card["code_version"], self.card["libraries"]["torch"]],
                 "device": [self.ranks.device.type, str(self.trainer.precision), self.ranks.world_size],
             }
         )

@@ -103,11 +103,19 @@ class Trainer:
         return loss
 
     @torch.no_grad()
-    def evaluate(self, loader: Loader) -> StreamingMetrics:
+    def average_dense(self, before: dict[str, torch.Tensor]) -> None:
+        """Move the dense layers and the bias half the way back to those of a model's state, ``before``.
+
+        What all days share changes slowly, and one day tells of it with an error of its own.
+        """
+        for name, parameter in self.model.named_parameters():
+            parameter.lerp_(before[name].to(parameter.device), 0.5)
+
+    @torch.no_grad()
+    def evaluate(self, loader: Loader, *, fit_intercept: bool = False) -> StreamingMetrics:
         """Logloss and AUC over all ranks' rows, dropout off, in the precision of training.
 
-        The bias is moved before, where the configuration asks for it: so that these rows are predicted as often to be
-        clicked as they are.
+        ``fit_intercept`` moves the bias before, so that these rows are predicted as often to be clicked as they are.
         """
         self.model.eval()
         logits, labels = [np.zeros(0)], [np.zeros(0, np.float32)]
@@ -117,7 +125,7 @@ class Trainer:
                     logits.append(self.model(batch.lookups).double().cpu().numpy())
                 labels.append(batch.labels.cpu().numpy())
         z, y = np.concatenate(logits), np.concatenate(labels)
-        if self.config.fit_intercept:
+        if fit_intercept:
             shift = fit_shift(z, y, self._sum)
             self.model.bias.add_(shift)
             z += shift

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ctr_assets.evaluation.scored import RowsOf, read_scored
-from ctr_assets.features import Split
+from ctr_assets.features import FEATURES, Split
 from ctr_assets.jobs import champion_model, evaluation_report
 from ctr_assets.plain_text import in_markdown
 from ctr_assets.storage import Store
@@ -19,8 +19,9 @@ from ctr_assets.tables import (
     EVALUATION_METRICS,
     EVALUATION_REPORT,
     SCORED_IMPRESSIONS,
+    WIDE_DEEP_MODEL,
 )
-from ctr_assets_tests.encoded_days import VALUES
+from ctr_assets_tests.encoded_days import VALUES, reencode, with_column
 from ctr_assets_tests.evaluation.conftest import (
     DAYS,
     TINY,
@@ -136,7 +137,7 @@ def test_the_page_needs_no_other_file(evaluated: Evaluated, reported: dict[str, 
     html = _file(evaluated.store, "report.html")
     references = _References()
     references.feed(html)
-    assert len(references.urls) == 6
+    assert len(references.urls) == 7
     assert all(url.startswith("data:image/png;base64,") for url in references.urls)
     assert re.findall(r"https?:|url\(|@import", re.sub(r"base64,[A-Za-z0-9+/=]+", "", html)) == []
     assert reported["path"]["raw_value"].endswith("report.html")
@@ -160,6 +161,37 @@ def test_the_markdown_is_shown_with_its_main_pictures_and_stays_small(evaluated:
     assert shown == _file(evaluated.store, "report.md")
     assert shown.count("](data:image/png;base64,") == 2
     assert len(shown) < 250_000
+
+
+def test_the_importance_of_every_feature_is_told_with_its_error(evaluated: Evaluated, reported: dict[str, Any]):
+    properties = evaluated.store.manifest(EVALUATION_REPORT, DAY).properties
+    importances = properties["importances"]
+    assert {each["feature"] for each in importances} == {feature.name for feature in FEATURES}
+    assert properties["importance_rows"] == reported["dagster/row_count"]
+    assert reported["feature_importance"]["raw_value"].startswith("![permutation importance](data:image/png;base64,")
+    text = _file(evaluated.store, "report.md")
+    for each in importances:
+        numbers = f"{each['increase']:.5f} | {each['standard_error']:.5f}"
+        assert f"| {in_markdown(each['feature'])} | {numbers} |" in text
+
+
+def test_the_model_card_is_a_file_and_in_the_ui(evaluated: Evaluated, reported: dict[str, Any]):
+    card = _file(evaluated.store, "model_card.md")
+    assert reported["model_card"]["raw_value"] == card
+    store = evaluated.store
+    version = store.manifest(WIDE_DEEP_MODEL, DAY).version
+    assert f"| version | {version} |" in card
+    metrics = store.manifest(EVALUATION_METRICS, DAY).properties["metrics"]
+    scored = store.manifest(SCORED_IMPRESSIONS, DAY)
+    for rows_of in RowsOf.TEST, RowsOf.NEXT_DAY:
+        labels = read_scored(store, scored, rows_of, "label")
+        for model, of in metrics[rows_of].items():
+            losses = -np.log(np.where(labels, scores := read_scored(store, scored, rows_of, model), 1 - scores))
+            error = losses.std(ddof=1) / np.sqrt(len(labels))
+            line = next(
+                line for line in card.splitlines() if line.startswith(f"| {rows_of.replace('_', ' ')} | {model}")
+            )
+            assert f"| {of['rows']:,} | {of['clicks']:,} | {of['logloss']:.4f} ± {error:.4f} |" in line
 
 
 def test_the_verdict_is_what_promotion_then_decides(store: Store):
@@ -196,6 +228,27 @@ def test_a_day_without_a_next_day_says_why(store: Store):
     _report(store, NEXT_DAY)
     for name, told in (("report.html", str), ("report.md", in_markdown)):
         assert told("encoded_features[2014-10-24] is not materialized yet") in _file(store, name, NEXT_DAY)
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_day_with_hardly_a_test_row_has_a_report_too(store: Store, left: int):
+    kept = iter([1] * left)
+
+    def hardly_any(table: pa.Table) -> pa.Table:
+        """One row of the first row group of test rows; the other row groups become training rows."""
+        if table["split"][0].as_py() != Split.TEST.code:
+            return table
+        rows = next(kept, 0)
+        return table.slice(0, rows) if rows else with_column(table, "split", Split.TRAIN.code)
+
+    for day in window_of(DAY):
+        reencode(store, day, hardly_any)
+    evaluate_day(store, DAY)
+    reported = _report(store)
+    assert "feature_importance" not in reported
+    assert reported["dagster/row_count"] == left
+    assert f"Of {left} test rows none can be given" in _file(store, "report.html")
+    assert f"| test | wide_deep | {left} |" in _file(store, "model_card.md")
 
 
 def test_a_model_retrained_after_its_evaluation_is_refused(store: Store):

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,12 +60,12 @@ def copy_of(store: Store, folder: Path) -> Store:
     return Store(str(folder / "store"))
 
 
-def crown(store: Store, day: str) -> Manifest:
-    """Make the model of a day the champion, without a contest."""
+def crown(store: Store, day: str, **more: Any) -> Manifest:
+    """Make the model of a day the champion, without a contest; ``more`` are properties that one would have left."""
     model = store.manifest(WIDE_DEEP_MODEL, day)
     version = store.begin(CHAMPION_MODEL, CURRENT)
     files = [copy_file(store, model, file, version.folder) for file in model.files]
-    properties = {**model.properties, "day": day, "model_version": model.version}
+    properties = {**model.properties, "day": day, "model_version": model.version, **more}
     return version.commit(files, model.columns, inputs=[model], properties=properties)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,19 @@ from ctr_assets.serving.equality import Comparison, as_columns, compare
 from ctr_assets.serving.export import ExportError
 from ctr_assets.serving.session import MODEL_NAME, PROBABILITY, SAMPLE_NAME, ServedModel
 from ctr_assets.storage import NotMaterializedError, Store
-from ctr_assets.tables import CHAMPION_MODEL, CURRENT, ENCODED_FEATURES, FEATURE_VOCABULARY, SERVING_MODEL
+from ctr_assets.tables import (
+    CHAMPION_MODEL,
+    CURRENT,
+    ENCODED_FEATURES,
+    EVALUATION_METRICS,
+    FEATURE_VOCABULARY,
+    SERVING_MODEL,
+    WIDE_DEEP_MODEL,
+)
 from ctr_assets.training.score import Scorer
 from ctr_assets_tests.deliveries import deliver, impressions
 from ctr_assets_tests.evaluation.conftest import assert_as_contracted
-from ctr_assets_tests.serving.conftest import DAYS, crown, export_champion, scored_bare
+from ctr_assets_tests.serving.conftest import DAYS, UNLABELLED, crown, export_champion, scored_bare
 
 
 def path_of(store: Store, name: str = MODEL_NAME) -> str:
@@ -152,15 +161,58 @@ def test_what_may_be_used(rows, greatest, undefined, fine):
 
 
 def test_the_card_is_for_people(store):
-    crown(store, DAYS[1])
+    champion = crown(store, DAYS[1])
     _, reported = export_champion(store)
     card = Path(path_of(store, "model_card.md")).read_text()
     assert reported["model_card"]["raw_value"] == card
-    assert f"Impressions of {DAYS[0]} to {DAYS[1]}" in card
+    assert f"| {DAYS[0]} to {DAYS[1]} (2 days) |" in card
+    assert f"| version | {champion.properties['model_version']} |" in card
     assert all(f"`{name}`" in card for name in ServedModel(path_of(store)).columns)
     sizes = store.manifest(FEATURE_VOCABULARY, DAYS[1]).properties["sizes"]
-    assert f"| device\\_ip | {sizes['device_ip']} |" in card or f"| device_ip | {sizes['device_ip']} |" in card
+    assert f"| {sizes['device_ip']} |" in next(line for line in card.splitlines() if line.startswith("| device_ip |"))
     assert len([feature for feature in FEATURES if feature.name in card.replace("\\", "")]) == len(FEATURES)
+
+
+def test_the_lines_of_the_card_that_ask_the_file_run(store, monkeypatch):
+    crown(store, DAYS[1])
+    export_champion(store)
+    card = Path(path_of(store, "model_card.md"))
+    monkeypatch.chdir(card.parent)
+    told: dict[str, Any] = {}
+    exec(card.read_text().split("```python\n")[1].split("```")[0].replace("session.run", "answer = session.run"), told)
+    assert 0 < told["answer"][0][0] < 1
+
+
+def evaluate_again(store: Store, version: str, logloss: float) -> None:
+    """Commit an evaluation of a version of the model of the second day, its scored rows gone since."""
+    of = {"rows": 100, "clicks": 20, "logloss": logloss, "roc_auc": 0.7, "calibration_ratio": 1.1, "notes": []}
+    properties = {"metrics": {"next_day": {"wide_deep": of}}, "next_day": UNLABELLED}
+    model = store.manifest(WIDE_DEEP_MODEL, DAYS[1]).model_copy(update={"version": version})
+    store.begin(EVALUATION_METRICS, DAYS[1]).commit([], {}, inputs=[model], properties=properties)
+
+
+def test_the_card_has_the_newest_figures_of_the_champion(store):
+    champion = crown(store, DAYS[1])
+    before, _ = export_champion(store)
+    evaluate_again(store, champion.properties["model_version"], 0.12345)
+    after, reported = export_champion(store)
+    assert "| next day | wide_deep | 100 | 20 | 0.1235 |" in reported["model_card"]["raw_value"]
+    assert after.version != before.version
+    assert {f.name: f.sha256 for f in after.files if f.name != "model_card.md"} == {
+        f.name: f.sha256 for f in before.files if f.name != "model_card.md"
+    }
+
+
+@pytest.mark.parametrize("gone", ["another model", "damaged"])
+def test_where_its_evaluation_is_gone_the_card_has_the_figures_of_its_promotion(store, gone):
+    champion = crown(store, DAYS[1], test_metrics={"rows": 50, "clicks": 10, "logloss": 0.5, "notes": []})
+    evaluate_again(store, "another" if gone == "another model" else champion.properties["model_version"], 0.12345)
+    if gone == "damaged":
+        Path(store.path(EVALUATION_METRICS, DAYS[1], "manifest.json")).write_text("{")
+    _, reported = export_champion(store)
+    card = reported["model_card"]["raw_value"]
+    assert "0.1235" not in card
+    assert "| test | wide_deep | 50 | 10 | 0.5000 |" in card
 
 
 def test_columns_are_given_as_they_were_delivered(store):

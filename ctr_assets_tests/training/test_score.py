@@ -83,6 +83,12 @@ def test_the_card_says_what_the_model_is_and_where_it_comes_from(trained: Store)
     assert card["base_rate"] == pytest.approx(labels.mean(), abs=1e-3)
     assert card["train_rows"] == len(labels)
     assert card["metrics"]["best_epoch"] == 1
+    encoded = {day: trained.manifest("encoded_features", day).properties for day in DAYS}
+    assert {day: of["splits"] for day, of in card["days"].items()} == {day: encoded[day]["splits"] for day in DAYS}
+    assert card["days"][DAYS[0]]["clicks"] == encoded[DAYS[0]]["clicks"]
+    assert card["days"][DAYS[0]]["unknown_rows"] == encoded[DAYS[0]]["unknown_rows"]
+    assert card["libraries"].keys() == {"ctr-assets", "python", "torch", "numpy", "pyarrow"}
+    assert card["libraries"]["torch"] == torch.__version__
 
 
 def test_the_manifest_names_inputs_and_weights(trained: Store) -> None:
