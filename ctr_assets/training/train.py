@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 
-from ctr_assets.features import FEATURE_SELECTIONS, Split
+from ctr_assets.features import FEATURE_SELECTIONS
 from ctr_assets.storage import Manifest, Store, UnreadableError, fingerprint
-from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.card import build_card, model_of_card
 from ctr_assets.training.carry_over import go_on, optimizer_tensors
@@ -21,24 +20,16 @@ from ctr_assets.training.checkpoint import Checkpoints
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks, joined_ranks
 from ctr_assets.training.layout import build_layout
-from ctr_assets.training.loader import READ_AHEAD, Loader
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.publish import OPTIMIZER_NAME, WEIGHTS_NAME, publish, read_card, read_tensors
-from ctr_assets.training.rowgroups import find_row_groups, read_row_group
+from ctr_assets.training.splits import click_rate, open_training_rows, open_validation_rows
 from ctr_assets.training.start import FORMAT, Start, find_start
 from ctr_assets.training.trainer import Trainer
 from ctr_assets.training.window import Window, resolve_window
 
-EVALUATION_BATCH_ROWS = 32_768
-BASE_RATE_ROW_GROUPS = 64
-
 
 class OvertakenError(RuntimeError):
     """Another training of the same inputs and settings committed its model and took this one's checkpoints away."""
-
-
-class NoTrainingRowsError(LookupError):
-    """The window holds no rows to train on, or none to stop early by."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ def train(
 
     ``days`` is the window, which a model from scratch learns; ``fresh_every_days`` and ``why`` as in
     :func:`~ctr_assets.training.start.find_start`. Every rank calls this; rank 0 alone writes. Raises WindowError,
-    :class:`NoTrainingRowsError` or DivergedError before anything is committed.
+    :class:`~ctr_assets.training.splits.NoTrainingRowsError` or DivergedError before anything is committed.
     """
     with joined_ranks(config.device) as ranks:
         # One rank resolves the window: a day committed anew between two ranks' looks would give them different rows.
@@ -111,9 +102,10 @@ class _Training:
         self.config, self.ranks, self.log = config, ranks, log
         self.started = time.monotonic()
         self.layout = build_layout(FEATURE_SELECTIONS[config.preset], window.vocabulary_sizes)
-        self.train_loader = self._loader(Split.TRAIN)
-        self.validation_loader = self._loader(Split.VALIDATION)
-        base_rate = ranks.from_rank_zero(self._base_rate)
+        columns = [*self.layout.features, "label"]
+        self.train_loader = open_training_rows(store, window, columns, config, ranks)
+        self.validation_loader = open_validation_rows(store, window, columns, ranks)
+        base_rate = ranks.from_rank_zero(lambda: click_rate(self.train_loader))
         model = WideDeep(
             self.layout, config.hidden, wide_dropout=config.wide_dropout, base_rate=base_rate, seed=config.seed
         )
@@ -249,34 +241,6 @@ class _Training:
         self.log(f"going on from {WIDE_DEEP_MODEL}[{previous.partition}], version {previous.version}")
         self.dense_before = {name: weights[name] for name, _ in self.trainer.model.named_parameters()}
         return card
-
-    def _loader(self, split: Split) -> Loader:
-        groups = find_row_groups(self.store, self.window.encoded, split)
-        rows = sum(group.rows for group in groups)
-        if not rows:
-            raise NoTrainingRowsError(
-                f"the window {self.window.days[0]}..{self.window.days[-1]} holds 0 {split.value} rows: lengthen the "
-                "window or materialize days that have labelled rows"
-            )
-        trains, ranks = split is Split.TRAIN, self.ranks
-        return Loader(
-            self.store,
-            groups,
-            [*self.layout.features, "label"],
-            batch_rows=self.config.rows_of_a_step(rows, ranks.world_size) if trains else EVALUATION_BATCH_ROWS,
-            buffer_rows=self.config.shuffle_buffer_rows if trains else 1,
-            seed=self.config.seed,
-            shuffle=trains,
-            rank=ranks.rank,
-            world_size=ranks.world_size,
-        )
-
-    def _base_rate(self) -> float:
-        """Share of clicks among training rows (of at most 64 row groups, 4 M rows); never 0 or 1, so a logit exists."""
-        groups = self.train_loader.groups
-        sample = groups[:: -(-len(groups) // BASE_RATE_ROW_GROUPS)]
-        labels = list(map_ahead(lambda group: read_row_group(self.store, group, ["label"]).sum(), sample, READ_AHEAD))
-        return (float(sum(labels)) + 0.5) / (sum(group.rows for group in sample) + 1)
 
     def _fingerprint(self) -> str:
         """Of all that decides the final weights."""

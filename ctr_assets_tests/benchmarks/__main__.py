@@ -21,6 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ctr_assets.features import FEATURES
+from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 from ctr_assets_tests.benchmarks.accidents_ours import ACCIDENTS
 from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
 
@@ -172,6 +173,21 @@ class Bench:
         for name, of in (("original preset, batch 8192", original), ("default preset", {}), ("400-400-400", config)):
             yield Line("training", f"ours, {name}", repeated(self.repeats, partial(self._ours, store, "train", of)))
 
+    def continued(self) -> Iterator[Line]:
+        """Each day's model gone on from the day before, beside one of the whole window so far."""
+        kinds = {"window": "ours, from scratch on all days so far", "continued": "ours, from the day before"}
+        found = {kind: measure(ours("continued_ours", self._linked(kind), kind), self.threads) for kind in kinds}
+        for day, of_window in found["window"]["days"].items():
+            for kind, contender in kinds.items():
+                of_day = found[kind]["days"][day]
+                told = f"next day: logloss {of_day['logloss']:.5f}, AUC {of_day['auc']:.5f}"
+                if kind == "continued":
+                    ratios = [f"{of_day[name] / of_window[name]:.3f} x" for name in ("cpu_seconds", "bytes_read")]
+                    worse = of_day["logloss"] / of_window["logloss"] - 1
+                    told += f" ({worse:+.2%}); {ratios[0]} the CPU, {ratios[1]} the bytes"
+                figures = {"rows": of_day["rows"], "seconds": of_day["cpu_seconds"]}
+                yield Line(f"a model of {day}, CPU seconds", contender, figures, told)
+
     def peers(self) -> Iterator[Line]:
         """The same Wide & Deep, rows and batches by other libraries."""
         section = "training: default fields x 16, 400-400-400, batch 10000"
@@ -284,6 +300,15 @@ class Bench:
     def _ours(self, store: Path, what: str, config: dict[str, Any] | None = None) -> Figures:
         return measure(ours("training_ours", store, what, "--config", json.dumps(config or {})), self.threads)
 
+    def _linked(self, name: str) -> Path:
+        """A store of its own on the same encoded days, whose models are its own."""
+        store, encoded = self._clean(name), self.encoded(self.rows)
+        store.mkdir()
+        for table in encoded.iterdir():
+            if table.name in (RAW_IMPRESSIONS, FEATURE_VOCABULARY, ENCODED_FEATURES):
+                (store / table.name).symlink_to(table)
+        return store
+
     def _clean(self, name: str) -> Path:
         folder = self.folder / name
         shutil.rmtree(folder, ignore_errors=True)
@@ -299,6 +324,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "accidents",
             "loading",
             "training",
+            "continued",
             "peers",
             "vocabulary",
             "scoring",

@@ -18,8 +18,9 @@ from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.publish import WEIGHTS_NAME, publish, read_card, read_weights
 from ctr_assets.training.score import Scorer
+from ctr_assets.training.splits import NoTrainingRowsError
 from ctr_assets.training.start import Start
-from ctr_assets.training.train import NoTrainingRowsError, TrainedModel, train
+from ctr_assets.training.train import TrainedModel, train
 from ctr_assets.training.trainer import DivergedError
 from ctr_assets.training.window import resolve_window
 from ctr_assets_tests.encoded_days import write_days
