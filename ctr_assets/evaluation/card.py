@@ -64,12 +64,12 @@ def unknown_share(card: Card, feature: str) -> float | None:
 
 
 def _identity(card: Card, version: str) -> Section:
-    window = card["window"]
+    days = sorted(card.get("learnt", card["window"]))
     told = {
         "architecture": "Wide & Deep (Cheng et al. 2016): a weight for each value of the wide features, plus a "
         "perceptron over embeddings of the deep ones",
         "version": version,
-        "learnt from": f"{window[0]} to {window[-1]} ({len(window)} day{'s' if len(window) > 1 else ''})",
+        "learnt from": f"{days[0]} to {days[-1]} ({len(days)} day{'s' if len(days) > 1 else ''})",
         "start": started_from(card),
         "size": f"{card['parameters']:,} weights",
         "vocabulary": f"version {card['vocabulary_version']}",
@@ -83,7 +83,8 @@ def _data(card: Card) -> Section:
     text = (
         "Impressions as Avazu's log has them, one a row, by the day of their hour (UTC). A hash of a row's id and of "
         "nothing else decides what it is for: training, validation (it says when to stop), or test. Rows without a "
-        f"label are never trained on. {card['train_rows']:,} training rows, {card['base_rate']:.2%} of them clicked."
+        f"label are never trained on. {card['train_rows']:,} training rows in the last training, "
+        f"{card['base_rate']:.2%} of them clicked."
     )
     days = card.get("days")
     if days is None:

@@ -264,6 +264,19 @@ def test_the_newest_day_is_trained_once_its_checks_passed(deployed):
     assert (request.partition_key, request.tags["ctr/why"]) == (DAYS[0], "there is no model yet")
 
 
+def test_a_champion_that_does_badly_is_followed_by_a_model_from_scratch(deployed):
+    for day in DAYS[:2]:
+        deployed.day(day)
+    deployed.tables.model(DAYS[0])
+    (request,) = deployed.tick(retraining_sensor)
+    assert request.run_config["ops"]["wide_deep_model"]["config"] == {}
+    figures = {"normalized_entropy": 0.8, "calibration_ratio": 1.3}
+    deployed.tables.validation(DAYS[1], figures)
+    (request,) = deployed.tick(retraining_sensor)
+    assert request.run_config["ops"]["wide_deep_model"]["config"] == {"start": "scratch"}
+    assert request.tags["ctr/why"].startswith(f"on {DAYS[1]} the champion of {DAYS[0]} predicts 1.300 times")
+
+
 def test_nothing_is_trained_while_feature_tables_are_stale(deployed):
     for day in DAYS[:2]:
         deployed.day(day)
