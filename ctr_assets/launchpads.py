@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ctr_assets.baselines.gbt_config import GbtConfig
 from ctr_assets.days import Day
-from ctr_assets.etl.gbt_config import GbtConfig
 from ctr_assets.jobs import SPARK_JOBS
 from ctr_assets.launch.kubernetes.settings import PyTorchSettings, SparkSettings
 from ctr_assets.problems import SettingsError, problems

@@ -16,6 +16,10 @@ FORBIDDEN = {
     "launch": ENGINES,
     "etl": {"dagster", "dagster_pipes", "torch"},
     "training": {"dagster", "dagster_pipes", "pyspark"},
+    "baselines": {"dagster", "dagster_pipes", "torch"},
+    # Read where pyspark is not installed (evaluation) and where no engine is (Dagster's code).
+    "baselines/trees.py": ENGINES,
+    "baselines/gbt_config.py": {"numpy", "pyarrow", *ENGINES},
     "evaluation": {"dagster", "dagster_pipes", "torch", "pyspark"},
     "quality": {"dagster", "dagster_pipes", *ENGINES},
     "storage": {"dagster", "dagster_pipes", *ENGINES},
@@ -31,6 +35,15 @@ FORBIDDEN = {
     "launchpads.py": {"dagster", "dagster_pipes", *ENGINES},
     "settings.py": {"dagster", "dagster_pipes", *ENGINES},
     "definitions.py": ENGINES,
+}
+
+
+# Folder -> the parts of the package that it may import besides itself: what lies below it.
+BELOW = {
+    "baselines": {"features", "storage", "tables"},
+    "etl": {"crosses", "features", "landing", "pictures", "plain_text", "split", "storage", "tables"},
+    "evaluation": {"features", "pictures", "plain_text", "storage", "tables"},
+    "training": {"features", "storage", "tables"},
 }
 
 
@@ -54,6 +67,13 @@ def test_a_folder_imports_only_what_it_may(place):
         if name.split(".")[0] in FORBIDDEN[place] and not name.startswith(own)
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("folder", BELOW)
+def test_a_folder_imports_only_what_lies_below_it(folder):
+    imported = {name for path in (PACKAGE / folder).rglob("*.py") for name in imports_of(path)}
+    parts = {name.split(".")[1] for name in imported if name.startswith("ctr_assets.")}
+    assert parts - {folder} == BELOW[folder]
 
 
 def test_only_the_entry_points_and_the_launchers_speak_pipes():

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from ctr_assets.baselines.trees import GbtScorer
 from ctr_assets.days import Day, shift
 from ctr_assets.evaluation.metrics import Assessment, assess
 from ctr_assets.evaluation.plots import draw_all
@@ -41,7 +42,6 @@ from ctr_assets.evaluation.scored import (
     write_scored,
 )
 from ctr_assets.evaluation.summary import comparison_table
-from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, markdown, picture
 from ctr_assets.jobs.throughput import throughput

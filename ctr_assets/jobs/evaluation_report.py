@@ -14,6 +14,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ctr_assets import __version__
+from ctr_assets.baselines.trees import GbtScorer
 from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
 from ctr_assets.evaluation.document import render_html, render_markdown, render_table
@@ -29,7 +30,6 @@ from ctr_assets.evaluation.report import (
 )
 from ctr_assets.evaluation.scored import WIDE_DEEP, RowsOf, read_scored
 from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
-from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.jobs.champion_model import load_champion
 from ctr_assets.jobs.evaluation_metrics import current_model
 from ctr_assets.jobs.parameters import DayParams

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctr_assets.etl.gbt_config import GbtConfig
+from ctr_assets.baselines.gbt_config import GbtConfig
 from ctr_assets.jobs import evaluation_metrics
 from ctr_assets.jobs.contract import METADATA, OPTIONAL
 from ctr_assets.storage import Store
@@ -110,7 +110,7 @@ def evaluated(request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: 
 
 
 def _evaluate(store: Store, spark: "SparkSession") -> Evaluated:
-    from ctr_assets.etl.gbt import train_gbt
+    from ctr_assets.baselines.gbt import train_gbt
 
     write_days(store, DAYS)
     for day in DAYS[1:]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from ctr_assets.baselines.trees import GbtScorer
 from ctr_assets.evaluation.scored import RowsOf, read_scored
-from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.jobs import champion_validation, evaluation_report
 from ctr_assets.jobs.evaluation_metrics import Params, run
 from ctr_assets.storage import Manifest, Store, UnreadableError

@@ -12,8 +12,8 @@ from pyspark.ml.classification import GBTClassificationModel, GBTClassifier
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import DataFrame, SparkSession, functions
 
-from ctr_assets.etl.gbt_config import GbtConfig
-from ctr_assets.evaluation.trees import (
+from ctr_assets.baselines.gbt_config import GbtConfig
+from ctr_assets.baselines.trees import (
     CARD_NAME,
     TREES_NAME,
     CategorySplit,

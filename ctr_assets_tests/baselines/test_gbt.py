@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ctr_assets.etl.gbt import (
+from ctr_assets.baselines.gbt import (
     GBT_FEATURES,
     attributes,
     export_trees,
@@ -16,8 +16,8 @@ from ctr_assets.etl.gbt import (
     read_train_rows,
     train_gbt,
 )
-from ctr_assets.etl.gbt_config import GbtConfig
-from ctr_assets.evaluation.trees import CategorySplit, GbtScorer, Leaf, ThresholdSplit
+from ctr_assets.baselines.gbt_config import GbtConfig
+from ctr_assets.baselines.trees import CategorySplit, GbtScorer, Leaf, ThresholdSplit
 from ctr_assets.features import Split
 from ctr_assets.jobs import gbt_baseline
 from ctr_assets.jobs.report import TerminalReport

@@ -1,6 +1,6 @@
 """The GBT baseline as a small file of trees, and its scoring in numpy: no Spark is needed to predict.
 
-The file is written by ``ctr_assets.etl.gbt`` from a fitted Spark model; its predictions are Spark's own.
+The file is written by ``ctr_assets.baselines.gbt`` from a fitted Spark model; its predictions are Spark's own.
 """
 
 import json
