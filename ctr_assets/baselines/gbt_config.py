@@ -21,6 +21,12 @@ class GbtConfig(BaseModel):
         description="Candidate splits of a field. A field with fewer values is split by sets of values, not by order; "
         "128 covers every wide field (site_category, app_category, C19 and C21 exceed Spark's default of 32)",
     )
+    min_instances_per_node: int = Field(
+        default=1,
+        ge=1,
+        le=1_000_000,
+        description="Fewest training rows of a leaf: a split that leaves fewer is not made",
+    )
     subsampling_rate: float = Field(default=1.0, gt=0, le=1, description="Share of the rows each tree is grown on")
     seed: int = Field(default=2014, ge=0, lt=2**31, description="Seed of the subsampling")
     max_rows: int | None = Field(

@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ctr_assets import __version__
-from ctr_assets.baselines.trees import GbtScorer
+from ctr_assets.baselines.published import read_card as read_baseline_card
 from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
 from ctr_assets.evaluation.document import render_html, render_markdown, render_table
@@ -41,6 +41,7 @@ from ctr_assets.tables import (
     EVALUATION_REPORT,
     FEATURE_VOCABULARY,
     GBT_BASELINE,
+    LOGISTIC_BASELINE,
     SCORED_IMPRESSIONS,
     WIDE_DEEP_MODEL,
 )
@@ -110,7 +111,7 @@ def compute_figures(store: Store, contest: Contest) -> Figures:
     evaluation = contest.evaluation
     vocabulary = store.manifest(FEATURE_VOCABULARY, evaluation.partition)
     current_model(store, WIDE_DEEP_MODEL, vocabulary)
-    gbt = as_evaluated(store, evaluation, GBT_BASELINE)
+    gbt, logistic = (as_evaluated(store, evaluation, table) for table in (GBT_BASELINE, LOGISTIC_BASELINE))
     encoded = evaluated_days(store, evaluation)
     labels, probabilities = read_probabilities(store, contest)
     segmentations = read_segmentations(store, encoded, vocabulary, RowsOf.TEST)
@@ -122,8 +123,10 @@ def compute_figures(store: Store, contest: Contest) -> Figures:
         ),
         encoded=encoded,
         gbt=gbt,
+        logistic=logistic,
         card=read_card(store, contest.candidate),
-        gbt_card=GbtScorer.load(store, gbt).card,
+        gbt_card=read_baseline_card(store, gbt),
+        logistic_card=read_baseline_card(store, logistic),
     )
 
 
