@@ -36,7 +36,7 @@ BATCHES_AHEAD: Final = 2
 
 @dataclass(frozen=True)
 class Pass:
-    """How the kept pass went. Loglosses are nats a row; ``train_logloss`` is of the rows as they were met."""
+    """How the kept pass went. Loglosses are nats a row; ``train_logloss`` is of each batch as it was met."""
 
     epoch: int
     train_logloss: float
@@ -109,7 +109,9 @@ def train_logistic(
 def _loader(store: Store, window: Window, split: Split, seed: int) -> Loader:
     groups = find_row_groups(store, window.encoded, split)
     if not groups:
-        raise ValueError(f"the window {', '.join(window.days)} has no {split.value} rows: lengthen it")
+        raise ValueError(
+            f"the window {', '.join(window.days)} has no {split.value} rows: lengthen it or add days with labels"
+        )
     shuffle = split is Split.TRAIN
     columns = [*(feature.name for feature in FEATURES), "label"]
     buffer_rows = BUFFER_ROWS if shuffle else 1

@@ -113,7 +113,7 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         **_TABLE,
         "dagster/row_count": "training rows of the window",
         "rows_per_second": "training rows a second, all passes",
-        "train_logloss": "of the kept pass, nats a row, each row before it was learnt from",
+        "train_logloss": "of the kept pass, nats a row, each batch before it was learnt from",
         "validation_logloss": "of the kept pass, nats a row",
         "validation_auc": "of the kept pass",
         "best_pass": "the kept pass, from 1",
