@@ -12,7 +12,7 @@ from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import DataFrame, SparkSession, functions
 
 from ctr_assets.baselines.gbt_config import GbtConfig
-from ctr_assets.baselines.published import card_of, publish
+from ctr_assets.baselines.publish import card_of, publish
 from ctr_assets.baselines.trees import (
     TREES_NAME,
     CategorySplit,

@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 class GbtConfig(BaseModel):
     """Settings of Spark ML's GBTClassifier. Spark's defaults but for two: a yardstick that is tuned moves.
 
-    ``max_bins`` is as large as the fields ask, and a leaf holds 300 rows, not one: with leaves of one row the logloss on
-    few genuine rows is above that of a constant rate. Fitted on rows of 2014-10-21, on all of the 22nd (constant 0.4407):
+    ``max_bins`` is as large as the fields ask, and a leaf holds 300 rows, not 1: with leaves of one row the logloss on
+    few rows is above that of a constant rate. Fitted on genuine rows of 2014-10-21, on the 22nd (constant: 0.4407):
 
     ======  ============  =================  ==================
     rows    leaves of 1   leaves of 100      leaves of 300

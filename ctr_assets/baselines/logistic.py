@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ctr_assets.baselines.logistic_config import LogisticConfig
 from ctr_assets.baselines.one_hot import OneHot
-from ctr_assets.baselines.published import card_of, publish
+from ctr_assets.baselines.publish import card_of, publish
 from ctr_assets.baselines.weights import WEIGHTS_NAME, Weights, to_bytes
 from ctr_assets.features import FEATURES, Split
 from ctr_assets.storage import Manifest, Store

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from ctr_assets.baselines.published import read_card
+from ctr_assets.baselines.publish import read_card
 from ctr_assets.features import UNKNOWN_ID
 from ctr_assets.storage import Manifest, Store
 

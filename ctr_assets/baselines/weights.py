@@ -8,7 +8,7 @@ import pyarrow as pa
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from ctr_assets.baselines.published import read_card
+from ctr_assets.baselines.publish import read_card
 from ctr_assets.features import UNKNOWN_ID
 from ctr_assets.storage import Manifest, Store
 

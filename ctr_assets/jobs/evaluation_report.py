@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ctr_assets import __version__
-from ctr_assets.baselines.published import read_card as read_baseline_card
+from ctr_assets.baselines.publish import read_card as read_baseline_card
 from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
 from ctr_assets.evaluation.document import render_html, render_markdown, render_table
