@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ctr_assets.baselines.gbt_config import GbtConfig
+from ctr_assets.baselines.logistic_config import LogisticConfig
 from ctr_assets.days import Day
-from ctr_assets.etl.gbt_config import GbtConfig
 from ctr_assets.jobs import SPARK_JOBS
 from ctr_assets.launch.kubernetes.settings import PyTorchSettings, SparkSettings
 from ctr_assets.problems import SettingsError, problems
@@ -37,6 +38,7 @@ class CandidateConfig(BaseModel):
 LAUNCHPADS: Final[dict[str, type[BaseModel]]] = {
     "wide_deep_model": TrainingConfig,
     "gbt_baseline": GbtConfig,
+    "logistic_baseline": LogisticConfig,
     "evaluation_metrics": NothingToChoose,
     "evaluation_report": NothingToChoose,
     "champion_model": CandidateConfig,

@@ -22,6 +22,7 @@ import numpy as np
 
 from ctr_assets.days import shift
 from ctr_assets.demo.calendar import MAX_ROWS
+from ctr_assets.evaluation.scored import NAMES
 from ctr_assets.oracle import best_reachable, held_out_impression
 from ctr_assets.serving import HTTP_PORT, SERVED_NAME
 from ctr_assets.serving.session import MODEL_NAME, ServedModel
@@ -33,8 +34,8 @@ DAYS: Final = 10
 TABLES: Final = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 EVALUATED: Final = ("evaluation_metrics", "evaluation_report")
 IN_USE: Final = ("champion_model", "serving_model", "click_predictions")
-MODELS: Final = ("wide_deep_model", "gbt_baseline", *EVALUATED, "champion_validation")
-COMPARED: Final = {"wide_deep": "Wide & Deep", "gbt": "Spark GBT", "constant": "constant rate"}
+BY_THE_DAY: Final = ("wide_deep_model", "logistic_baseline")
+MODELS: Final = (*BY_THE_DAY, "gbt_baseline", *EVALUATED, "champion_validation")
 _FINISHED = re.compile(r'STEP_SUCCESS - Finished execution of step "(\w+)" in (\S+?)\.?$')
 
 
@@ -76,12 +77,12 @@ def run_demo(rows: int, home: Path) -> None:
         raise DemoFailedError("Failed: making the impressions; its error is above")
     print("2. Tables of all days, one run")
     _materialize(environment, home, TABLES, "--partition-range", f"{days[0]}...{days[-1]}")
-    print(f"3. Wide & Deep and the GBT baseline of {days[-2]} and {days[-1]}, side by side")
+    print(f"3. Wide & Deep and its baselines of {days[-2]} and {days[-1]}, side by side")
     with ThreadPoolExecutor() as beside:
         last_two = ("--partition-range", f"{days[-2]}...{days[-1]}")
         gbt = beside.submit(_materialize, environment, home, ("gbt_baseline",), *last_two)
         for day in days[-2:]:
-            _materialize(environment, home, ("wide_deep_model",), "--partition", day)
+            _materialize(environment, home, BY_THE_DAY, "--partition", day)
         gbt.result()
     print(f"4. Evaluation of {days[-2]}, on the next day too; the first champion")
     _materialize(environment, home, (*EVALUATED, "champion_model"), "--partition", days[-2])
@@ -140,14 +141,14 @@ def _print_models(instance: dg.DagsterInstance, store: Store, day: str, truth: P
     best = best_reachable(store, day, truth)
     for rows_of, reachable in best.items():
         print(f"\nModels of {day} on {rows_of.replace('_', ' ')} rows ({reachable.rows:,})")
-        print(f"  {'':<16} {'ROC AUC':>8} {'logloss':>8} {'calibration':>12} {'of the way to the best AUC':>27}")
-        for key, name in COMPARED.items():
+        print(f"  {'':<20} {'ROC AUC':>8} {'logloss':>8} {'calibration':>12} {'of the way to the best AUC':>27}")
+        for key, name in NAMES.items():
             auc, loss, calibration = (
                 metadata[f"{rows_of}/{key}/{metric}"] for metric in ("roc_auc", "logloss", "calibration_ratio")
             )
             share = (auc - 0.5) / (reachable.roc_auc - 0.5)
-            print(f"  {name:<16} {auc:>8.4f} {loss:>8.4f} {calibration:>12.3f} {share:>27.1%}")
-        print(f"  {'best reachable':<16} {reachable.roc_auc:>8.4f} {reachable.logloss:>8.4f} {'':>12} {1:>27.1%}")
+            print(f"  {name:<20} {auc:>8.4f} {loss:>8.4f} {calibration:>12.3f} {share:>27.1%}")
+        print(f"  {'best reachable':<20} {reachable.roc_auc:>8.4f} {reachable.logloss:>8.4f} {'':>12} {1:>27.1%}")
 
 
 def _print_prediction(store: Store, day: str, truth: Path) -> None:

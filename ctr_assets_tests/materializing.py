@@ -10,7 +10,7 @@ from ctr_assets.launch.local_spark import LocalSparkLauncher
 
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 IN_USE = ("champion_model", "serving_model", "click_predictions")
-MODELS = ("wide_deep_model", "gbt_baseline", "evaluation_metrics", "evaluation_report")
+MODELS = ("wide_deep_model", "gbt_baseline", "logistic_baseline", "evaluation_metrics", "evaluation_report")
 
 
 def _laptop_launchers():

@@ -16,6 +16,7 @@ FORBIDDEN = {
     "launch": ENGINES,
     "etl": {"dagster", "dagster_pipes", "torch"},
     "training": {"dagster", "dagster_pipes", "pyspark"},
+    "baselines": {"dagster", "dagster_pipes", "torch"},
     "evaluation": {"dagster", "dagster_pipes", "torch", "pyspark"},
     "quality": {"dagster", "dagster_pipes", *ENGINES},
     "storage": {"dagster", "dagster_pipes", *ENGINES},
@@ -31,6 +32,15 @@ FORBIDDEN = {
     "launchpads.py": {"dagster", "dagster_pipes", *ENGINES},
     "settings.py": {"dagster", "dagster_pipes", *ENGINES},
     "definitions.py": ENGINES,
+}
+
+
+# Folder -> the parts of the package that it may import besides itself: what lies below it.
+BELOW = {
+    "baselines": {"features", "storage", "tables", "training"},
+    "etl": {"crosses", "features", "landing", "pictures", "plain_text", "split", "storage", "tables"},
+    "evaluation": {"features", "pictures", "plain_text", "storage", "tables"},
+    "training": {"features", "storage", "tables"},
 }
 
 
@@ -56,6 +66,13 @@ def test_a_folder_imports_only_what_it_may(place):
     assert found == []
 
 
+@pytest.mark.parametrize("folder", BELOW)
+def test_a_folder_imports_only_what_lies_below_it(folder):
+    imported = {name for path in (PACKAGE / folder).rglob("*.py") for name in imports_of(path)}
+    parts = {name.split(".")[1] for name in imported if name.startswith("ctr_assets.")}
+    assert parts - {folder} == BELOW[folder]
+
+
 def test_only_the_entry_points_and_the_launchers_speak_pipes():
     found = {
         path.relative_to(PACKAGE).parts[0]
@@ -63,6 +80,27 @@ def test_only_the_entry_points_and_the_launchers_speak_pipes():
         if any(name.split(".")[0] == "dagster_pipes" for name in imports_of(path))
     }
     assert found == {"jobs", "launch"}
+
+
+# Module of a baseline -> the engines that it loads, by itself and by what it imports. Fitting with Spark and scoring
+# run in different images, and Dagster's code, which reads the configurations, in one without any engine.
+LOADS = {
+    "gbt_config": set(),
+    "logistic_config": set(),
+    "gbt": {"pyspark"},
+    "trees": set(),
+    "logistic": {"safetensors", "sklearn"},
+    "weights": {"safetensors"},
+}
+
+
+@pytest.mark.parametrize("module", LOADS)
+def test_a_baseline_loads_no_engine_but_its_own(module):
+    script = f"import sys, ctr_assets.baselines.{module}; print(*{{n.split('.')[0] for n in sys.modules}})"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    engines = ENGINES | {"safetensors", "sklearn"}  # pyspark.ml takes scipy where there is one
+    assert engines & set(run.stdout.split()) == LOADS[module]
 
 
 @pytest.mark.parametrize("deployment", ["laptop", "kubernetes"])

@@ -137,6 +137,7 @@ def test_genuine_impressions_go_through_the_whole_graph(spark, tmp_path):
         evaluation = graph.metadata("evaluation_metrics", "2014-10-22")
         assert evaluation["test/wide_deep/roc_auc"] > 0.65
         assert evaluation["test/wide_deep/logloss"] < evaluation["test/constant/logloss"]
+        assert evaluation["test/logistic/logloss"] < evaluation["test/constant/logloss"]
         assert "no labelled rows" in evaluation["next_day"]
         assert graph.metadata("champion_model")["candidate_day"] == "2014-10-22"
         assert graph.metadata("serving_model")["greatest_difference"] < 1e-5

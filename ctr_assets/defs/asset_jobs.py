@@ -12,7 +12,7 @@ from ctr_assets.tables import (
     EVALUATION_METRICS,
     EVALUATION_REPORT,
     FEATURE_VOCABULARY,
-    GBT_BASELINE,
+    FITTED_BASELINES,
     IMPRESSION_PROFILE,
     RAW_IMPRESSIONS,
     SERVING_MODEL,
@@ -25,7 +25,14 @@ were asked for: feature_vocabulary of a day continues that of the day before."""
 
 _INGEST: Final = (RAW_IMPRESSIONS, IMPRESSION_PROFILE)
 _FEATURES: Final = (FEATURE_VOCABULARY, ENCODED_FEATURES)
-_MODELS: Final = (WIDE_DEEP_MODEL, GBT_BASELINE, EVALUATION_METRICS, EVALUATION_REPORT, CHAMPION_MODEL, SERVING_MODEL)
+_MODELS: Final = (
+    WIDE_DEEP_MODEL,
+    *FITTED_BASELINES,
+    EVALUATION_METRICS,
+    EVALUATION_REPORT,
+    CHAMPION_MODEL,
+    SERVING_MODEL,
+)
 
 ASSETS_OF_JOB: Final[dict[str, tuple[str, ...]]] = {
     "ingest": _INGEST,
@@ -44,7 +51,9 @@ def _job(name: str, description: str, tags: dict[str, Any] | None = None) -> Any
 
 ingest: Final = _job("ingest", "Impressions from the landing zone, and their profile")
 features: Final = _job("features", "Vocabulary and encoded rows, from impressions that are there", IN_ORDER)
-models: Final = _job("models", "Train both models of a day, evaluate them, promote the better one and export it")
+models: Final = _job(
+    "models", "Train a day's model and its baselines, evaluate them, promote the model if it is better, and export it"
+)
 predictions: Final = _job("predictions", "The champion's click probability of every impression of a day")
 new_day: Final = _job("new_day", "Everything that a new day of impressions needs before a model is trained", IN_ORDER)
 whole_graph: Final = _job("whole_graph", "Every asset, from the landing zone to a model in use", IN_ORDER)

@@ -175,7 +175,7 @@ CHECKS: Final[dict[dg.AssetsDefinition, list[Check]]] = {
     evaluation_metrics: [
         Check(
             "better_than_baseline",
-            "Wide & Deep ranks better than the GBT; promotion asks for a lower logloss besides",
+            "Wide & Deep ranks better than both fitted baselines; promotion asks for a lower logloss besides",
             lambda store, day, _: model.better_than_baseline(store, day),
             blocking=False,
         ),

@@ -22,6 +22,7 @@ from ctr_assets.launchpads import LAUNCHPADS
 
 WideDeepConfig = launchpad_config(LAUNCHPADS["wide_deep_model"], "WideDeepConfig")
 GbtBaselineConfig = launchpad_config(LAUNCHPADS["gbt_baseline"], "GbtBaselineConfig")
+LogisticBaselineConfig = launchpad_config(LAUNCHPADS["logistic_baseline"], "LogisticBaselineConfig")
 ChampionConfig = launchpad_config(LAUNCHPADS["champion_model"], "ChampionConfig")
 _window_deps = [dg.AssetDep(encoded_features, partition_mapping=trailing_window)]
 
@@ -75,8 +76,27 @@ def gbt_baseline(
     places: Places,
     spark_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
-    """Spark's gradient-boosted trees on the same window, split and fields: the bar that Wide & Deep must clear."""
+    """Spark's gradient-boosted trees on the same window, split and fields: what the original study compared with."""
     return launch_each_day(context, spark_launcher, places, config, window=window_of, gbt=chosen(config))
+
+
+@dg.asset(
+    partitions_def=daily,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    deps=_window_deps,
+    group_name="models",
+    kinds={"scikitlearn", "python"},
+    owners=OWNERS,
+    code_version="1",
+)
+def logistic_baseline(
+    context: dg.AssetExecutionContext,
+    config: LogisticBaselineConfig,  # type: ignore[valid-type]
+    places: Places,
+    pytorch_launcher: dg.ResourceParam[JobLauncher],
+) -> dg.MaterializeResult:
+    """Logistic regression on the ids of all fields and crosses, same window and split: a bar that is one."""
+    return launch_each_day(context, pytorch_launcher, places, config, window=window_of, logistic=chosen(config))
 
 
 @dg.asset(
@@ -85,6 +105,7 @@ def gbt_baseline(
     deps=[
         wide_deep_model,
         gbt_baseline,
+        logistic_baseline,
         dg.AssetDep(encoded_features, partition_mapping=trailing_window_and_next_day),
     ],
     group_name="models",
@@ -98,7 +119,7 @@ def evaluation_metrics(
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
-    """Both models and a constant click rate on the window's test rows, and on the next day's rows where there are any.
+    """Wide & Deep, its baselines and a constant rate on the window's test rows, and on the next day's where there are.
 
     Every scored row is kept in the table `scored_impressions`, so that each figure can be computed again.
     """
@@ -108,7 +129,7 @@ def evaluation_metrics(
 @dg.asset(
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.multi_run(),
-    deps=[wide_deep_model, gbt_baseline, evaluation_metrics],
+    deps=[wide_deep_model, gbt_baseline, logistic_baseline, evaluation_metrics],
     group_name="models",
     kinds={"scikitlearn", "python"},
     owners=OWNERS,

@@ -1,1 +1,1 @@
-"""How good predictions are: metrics, pictures, and the GBT baseline's scorer. Knows rows and probabilities only."""
+"""How good predictions are: metrics, pictures, the report, the decision. Knows rows and probabilities only."""

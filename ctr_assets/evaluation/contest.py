@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ctr_assets.evaluation.metrics import evaluate
 from ctr_assets.evaluation.promotion import Decision, decide
-from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf, score_rows
+from ctr_assets.evaluation.scored import BASELINES, MODELS, NAMES, WIDE_DEEP, ClickScorer, RowsOf, score_rows
 from ctr_assets.storage import Manifest, Store, UnreadableError
 from ctr_assets.tables import (
     CHAMPION_MODEL,
@@ -44,7 +44,7 @@ def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], Cli
     """
     candidate, evaluation = evaluated_candidate(store, day)
     figures = evaluation.properties["metrics"][RowsOf.TEST.value]
-    loglosses = {model: figures[model]["logloss"] for model in (WIDE_DEEP, GBT, CONSTANT)}
+    loglosses = {model: figures[model]["logloss"] for model in MODELS}
     champion, scorer, reason = find_rival(store, day, candidate.properties["vocabulary_fingerprint"], load_champion)
     scores = champion_logloss = None
     if scorer is not None:
@@ -54,7 +54,7 @@ def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], Cli
     if is_champion:
         decision = Decision(False, "the candidate is the champion already", ())
     else:
-        baselines = {"the GBT baseline": loglosses[GBT], "the constant rate": loglosses[CONSTANT]}
+        baselines = {f"the {NAMES[model]}": loglosses[model] for model in BASELINES}
         no_comparison = None if reason is None else f"{reason}: the baselines decide"
         decision = decide(loglosses[WIDE_DEEP], baselines, champion_logloss, no_comparison=no_comparison)
     return Contest(candidate, evaluation, champion, scores, loglosses, champion_logloss, is_champion, decision)

@@ -17,7 +17,7 @@ _AXES_BOX: Final = (0.11, 0.11, 0.86, 0.77)
 """Left, bottom, width, height in shares of the picture. Fixed: a layout engine draws everything twice."""
 _BELOW_SMALLEST_EDGE: Final = 10**-4.07
 """Where the bar of all smaller probabilities starts: a logarithmic axis has no zero."""
-_COLOURS: Final = ("#1f77b4", "#d95f02", "#7a7a7a", "#2ca02c", "#9467bd")
+_COLOURS: Final = ("#1f77b4", "#d95f02", "#9467bd", "#7a7a7a", "#2ca02c")
 
 Assessments = Mapping[str, Assessment]
 """By model name; all of the same rows."""

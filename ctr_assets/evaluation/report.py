@@ -11,7 +11,8 @@ from ctr_assets.evaluation.importance import REPEATS, Importance
 from ctr_assets.evaluation.metrics import Assessment, Metrics
 from ctr_assets.evaluation.plots import colours_of, precision_recall, reliability, roc, score_distribution
 from ctr_assets.evaluation.report_plots import calibration_by_segment, feature_importances, training_curve
-from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, RowsOf
+from ctr_assets.evaluation.scored import CONSTANT, GBT, LOGISTIC, WIDE_DEEP, RowsOf
+from ctr_assets.evaluation.scored import NAMES as MODEL_NAMES
 from ctr_assets.evaluation.segments import Segment
 from ctr_assets.features import Split
 from ctr_assets.plain_text import visible
@@ -19,7 +20,7 @@ from ctr_assets.storage import Manifest
 
 CHALLENGER: Final = "challenger"
 CHAMPION: Final = "champion"
-NAMES: Final = {WIDE_DEEP: CHALLENGER, GBT: "GBT", CONSTANT: "constant rate"}
+NAMES: Final = {**MODEL_NAMES, WIDE_DEEP: CHALLENGER}
 """What a report calls the evaluated models."""
 TOP_IMPORTANCES: Final = 12
 
@@ -45,13 +46,15 @@ class Figures:
 
     contest: Contest
     assessments: dict[str, Assessment]
-    """Of the test rows: challenger, GBT, constant rate and, where it can read them, another champion."""
+    """Of the test rows: challenger, baselines, constant rate and, where it can read them, another champion."""
     segments: list[Segment]
     encoded: list[Manifest]
     gbt: Manifest
+    logistic: Manifest
     card: dict[str, Any]
     """The challenger's model card."""
     gbt_card: dict[str, Any]
+    logistic_card: dict[str, Any]
     importances: list[Importance]
     """Of the challenger's features, largest first, on ``importance_rows`` test rows."""
     importance_rows: int
@@ -180,8 +183,9 @@ def _comparison(figures: Figures) -> Section:
     named = ", ".join(
         [
             f"challenger: Wide & Deep of {figures.day}",
-            f"GBT: Spark's gradient-boosted trees of {figures.day}",
-            "constant rate: the click rate of the training rows",
+            f"{NAMES[GBT]}: Spark's gradient-boosted trees of {figures.day}",
+            f"{NAMES[LOGISTIC]}: scikit-learn's, on the ids of all fields and crosses, of {figures.day}",
+            f"{NAMES[CONSTANT]}: the click rate of the training rows",
             *(
                 [f"champion: Wide & Deep of {figures.contest.champion.properties['day']}"]
                 if CHAMPION in metrics and figures.contest.champion is not None
@@ -237,36 +241,44 @@ def _curves(assessments: dict[str, Assessment]) -> Section:
 
 
 def _training(figures: Figures) -> Section:
-    model, card, gbt, gbt_card = figures.contest.candidate, figures.card, figures.gbt, figures.gbt_card
+    model, card = figures.contest.candidate, figures.card
+    gbt, gbt_card = figures.gbt, figures.gbt_card
+    logistic, logistic_card = figures.logistic, figures.logistic_card
     splits = {
         split: sum(int(day.properties["splits"][split.value]) for day in figures.encoded)
         for split in (Split.TRAIN, Split.VALIDATION, Split.TEST, Split.UNLABELLED)
     }
     features = card["features"]
     rows = {
-        "version": (model.version, gbt.version),
+        "version": (model.version, gbt.version, logistic.version),
         "engine": (
             f"PyTorch {libraries_of(card)['torch']}",
             f"Spark {gbt_card.get('spark_version', '(not recorded)')}",
+            f"scikit-learn {logistic_card['sklearn_version']}",
         ),
-        "training rows": (f"{card['train_rows']:,}", f"{gbt_card['train_rows']:,}"),
-        "size": (f"{card['parameters']:,} weights", f"{gbt_card['config']['max_iter']} trees"),
+        "training rows": tuple(f"{each['train_rows']:,}" for each in (card, gbt_card, logistic_card)),
+        "size": (
+            f"{card['parameters']:,} weights",
+            f"{gbt_card['config']['max_iter']} trees",
+            f"{logistic_card['weights']:,} weights",
+        ),
         "features": (
             f"preset {features['preset']}: {len(features['wide'])} wide, {len(features['deep'])} deep",
             f"{len(gbt_card['feature_importances'])} fields",
+            f"{len(logistic_card['features'])} fields and crosses",
         ),
-        "configuration": (_settings(card["config"]), _settings(gbt_card["config"])),
-        "wall time": (_seconds(model), _seconds(gbt)),
-        "device": (model.properties.get("device", "(not recorded)"), "CPU"),
+        "configuration": tuple(_settings(each["config"]) for each in (card, gbt_card, logistic_card)),
+        "wall time": tuple(_seconds(each) for each in (model, gbt, logistic)),
+        "device": (model.properties.get("device", "(not recorded)"), "CPU", "CPU"),
         "asset code version": (
             model.created_by.get("code_version") or card["code_version"],
-            gbt.created_by.get("code_version", ""),
+            *(each.created_by.get("code_version", "") for each in (gbt, logistic)),
         ),
     }
     table = Table(
-        ("", "Wide & Deep", "GBT"),
-        tuple((Cell(name), Cell(ours or "–"), Cell(theirs or "–")) for name, (ours, theirs) in rows.items()),
-        text_columns=3,
+        ("", *(MODEL_NAMES[name] for name in (WIDE_DEEP, GBT, LOGISTIC))),
+        tuple((Cell(name), *(Cell(each or "–") for each in of_models)) for name, of_models in rows.items()),
+        text_columns=4,
     )
     text = "Rows of the window: " + ", ".join(f"{count:,} {split.value}" for split, count in splits.items())
     kept = card["metrics"]

@@ -18,9 +18,19 @@ from ctr_assets.storage.rows import RawRows, iter_split, split_row_groups
 
 CONSTANT: Final = "constant"
 GBT: Final = "gbt"
+LOGISTIC: Final = "logistic"
 WIDE_DEEP: Final = "wide_deep"
-MODELS: Final = (WIDE_DEEP, GBT, CONSTANT)
-"""Models that are compared, the column names of their probabilities too."""
+NAMES: Final = {
+    WIDE_DEEP: "Wide & Deep",
+    GBT: "GBT",
+    LOGISTIC: "logistic regression",
+    CONSTANT: "constant rate",
+}
+"""What people call the models that are compared."""
+MODELS: Final = tuple(NAMES)
+"""These models, the column names of their probabilities too."""
+BASELINES: Final = (GBT, LOGISTIC, CONSTANT)
+"""What Wide & Deep must do better than."""
 SCORED_SCHEMA: Final = pa.schema(
     [
         pa.field("id", pa.string(), nullable=False),

@@ -17,6 +17,7 @@ SPARK_JOBS: Final = (
 
 PYTORCH_JOBS: Final = (
     "wide_deep_model",
+    "logistic_baseline",
     "evaluation_metrics",
     "evaluation_report",
     "champion_model",

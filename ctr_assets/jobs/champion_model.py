@@ -4,7 +4,7 @@ All loglosses are of the candidate's test rows. A promoted model is copied, so d
 champion. A champion whose ids mean other values than these rows' cannot read them; the baselines then decide alone.
 
 Reported metadata: ``promoted``, ``decision``, ``reasons``, ``candidate_day``, ``champion_day`` (the champion before the
-decision, ``none`` at first), ``rows``, ``candidate_logloss``, ``gbt_logloss``, ``constant_logloss``,
+decision, ``none`` at first), ``rows``, ``candidate_logloss``, ``<model>_logloss`` of each baseline,
 ``champion_logloss`` (left out when there is none to compare with), and ``version`` and ``path`` of the champion after
 the decision (left out while there is none).
 """
@@ -16,7 +16,7 @@ from pydantic import Field
 from ctr_assets.days import Day
 from ctr_assets.evaluation.contest import hold_contest
 from ctr_assets.evaluation.promotion import Decision
-from ctr_assets.evaluation.scored import CONSTANT, GBT, WIDE_DEEP, ClickScorer, RowsOf
+from ctr_assets.evaluation.scored import BASELINES, WIDE_DEEP, ClickScorer, RowsOf
 from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, bullets, path
 from ctr_assets.storage import DataFile, Manifest, Store
@@ -44,8 +44,7 @@ def run(params: Params, report: Report) -> None:
     measured = {
         "candidate_logloss": contest.loglosses[WIDE_DEEP],
         "champion_logloss": contest.champion_logloss,
-        "gbt_logloss": contest.loglosses[GBT],
-        "constant_logloss": contest.loglosses[CONSTANT],
+        **{f"{model}_logloss": contest.loglosses[model] for model in BASELINES},
     }
     version = {} if current is None else {"version": current.version, "path": path(version_path(store, current))}
     report.partition(

@@ -5,6 +5,8 @@ A key in ``OPTIONAL`` is left out where it is undefined (one class only, no next
 
 from typing import Final
 
+from ctr_assets.evaluation.scored import BASELINES, MODELS
+
 _TABLE: Final = {
     "dagster/row_count": "rows of the table",
     "bytes": "size of its files, bytes",
@@ -32,7 +34,7 @@ _PICTURES: Final = ("roc", "precision_recall", "reliability", "score_distributio
 def _evaluated(rows_of: str) -> dict[str, str]:
     numbers = {
         f"{rows_of}/{model}/{metric}": f"{meaning} ({model} on {rows_of} rows)"
-        for model in ("wide_deep", "gbt", "constant")
+        for model in MODELS
         for metric, meaning in _METRICS.items()
     }
     return {**numbers, **{f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}}
@@ -112,6 +114,18 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "base_rate": "click rate of the training rows",
         "feature_importances": "share of each feature in the splits' gain",
     },
+    "logistic_baseline": {
+        **_TABLE,
+        "dagster/row_count": "training rows of the window",
+        "rows_per_second": "training rows a second, all passes",
+        "train_logloss": "of the kept pass, nats a row, each batch before it was learnt from",
+        "validation_logloss": "of the kept pass, nats a row",
+        "validation_auc": "of the kept pass",
+        "best_pass": "the kept pass, from 1",
+        "passes": "passes over the training rows",
+        "weights": "one an id, and the intercept",
+        "base_rate": "click rate of the training rows",
+    },
     "evaluation_metrics": {
         **_TABLE,
         "base_rate": "the constant that the constant baseline predicts",
@@ -143,8 +157,7 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "rows": "rows of the comparison",
         "candidate_logloss": "nats a row",
         "champion_logloss": "nats a row, on the same rows",
-        "gbt_logloss": "nats a row, on the same rows",
-        "constant_logloss": "nats a row, on the same rows",
+        **{f"{model}_logloss": "nats a row, on the same rows" for model in BASELINES},
         "version": "version of the champion after the decision",
         "path": "where it is",
     },
@@ -189,6 +202,7 @@ METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()
 
 _OPTIONAL: Final[dict[str, set[str]]] = {
     "wide_deep_model": {"validation_auc", "continued_from"},
+    "logistic_baseline": {"validation_auc"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
     "evaluation_report": {"feature_importance", "site/calibration_ratio", "app/calibration_ratio"},
     "champion_model": {"champion_logloss", "version", "path"},
@@ -215,7 +229,8 @@ def markdown_table() -> str:
         for position, (key, meaning) in enumerate(keys.items()):
             note = " (left out where undefined)" if key in optional else ""
             lines.append(f"| {f'`{asset}`' if position == 0 else ''} | `{key}` | {meaning}{note} |")
-    return "\n".join([*lines, "", "`ROWS` is `test` or `next_day`, `MODEL` is `wide_deep`, `gbt` or `constant`."])
+    *models, last = (f"`{model}`" for model in MODELS)
+    return "\n".join([*lines, "", f"`ROWS` is `test` or `next_day`, `MODEL` is {', '.join(models)} or {last}."])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Job ``evaluation_metrics``: scores both models and a constant rate, keeps the scored rows, computes every figure.
+"""Job ``evaluation_metrics``: scores the model and its baselines, keeps the scored rows, computes every figure.
 
 The rows are the window's test split (``test``) and all labelled rows of the next day (``next_day``), when that day is
 encoded. Two tables are committed, first ``scored_impressions`` and then ``evaluation_metrics`` (``metrics.json``).
 
 Reported metadata, with the same keys each day:
 
-* ``<rows_of>/<model>/<metric>``: one number, ``<rows_of>`` is ``test`` or ``next_day``, ``<model>`` is ``wide_deep``,
-  ``gbt`` or ``constant``, ``<metric>`` a field of :class:`~ctr_assets.evaluation.metrics.Metrics`;
+* ``<rows_of>/<model>/<metric>``: one number, ``<rows_of>`` is ``test`` or ``next_day``, ``<model>`` one of
+  :data:`~ctr_assets.evaluation.scored.MODELS`, ``<metric>`` a field of
+  :class:`~ctr_assets.evaluation.metrics.Metrics`;
 * ``<rows_of>/roc``, ``precision_recall``, ``reliability``, ``score_distribution``: pictures;
 * ``next_day``: which day that was, or why it was left out (then no ``next_day/...`` key is there);
 * ``summary``: all figures as a table; ``base_rate``: the constant that is predicted;
@@ -18,17 +19,21 @@ A figure that the rows leave undefined has no key; ``summary`` says why.
 import json
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from ctr_assets.baselines.trees import GbtScorer
+from ctr_assets.baselines.weights import LogisticScorer
 from ctr_assets.days import Day, shift
 from ctr_assets.evaluation.metrics import Assessment, assess
 from ctr_assets.evaluation.plots import draw_all
 from ctr_assets.evaluation.scored import (
     CONSTANT,
     GBT,
+    LOGISTIC,
     MODELS,
     SCORED_SCHEMA,
     WIDE_DEEP,
@@ -41,7 +46,6 @@ from ctr_assets.evaluation.scored import (
     write_scored,
 )
 from ctr_assets.evaluation.summary import comparison_table
-from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, markdown, picture
 from ctr_assets.jobs.throughput import throughput
@@ -52,7 +56,9 @@ from ctr_assets.tables import (
     ENCODED_FEATURES,
     EVALUATION_METRICS,
     FEATURE_VOCABULARY,
+    FITTED_BASELINES,
     GBT_BASELINE,
+    LOGISTIC_BASELINE,
     SCORED_IMPRESSIONS,
     WIDE_DEEP_MODEL,
     columns_of,
@@ -81,10 +87,9 @@ def run(params: Params, report: Report) -> None:
     store, day = Store(params.store_url), params.day
     encoded = {RowsOf.TEST: check_window(store, day, params.window)}
     vocabulary = store.manifest(FEATURE_VOCABULARY, day)
-    wide_deep = current_model(store, WIDE_DEEP_MODEL, vocabulary)
-    gbt = current_model(store, GBT_BASELINE, vocabulary)
+    models = {table: current_model(store, table, vocabulary) for table in (WIDE_DEEP_MODEL, *FITTED_BASELINES)}
     base_rate = training_click_rate(store, encoded[RowsOf.TEST])
-    scorers = load_scorers(store, wide_deep, gbt, base_rate)
+    scorers = load_scorers(store, models, base_rate)
     next_day, next_day_text = find_next_day(store, vocabulary, params.next_day)
     if next_day is not None:
         encoded[RowsOf.NEXT_DAY] = [next_day]
@@ -92,7 +97,7 @@ def run(params: Params, report: Report) -> None:
 
     version = store.begin(SCORED_IMPRESSIONS, day)
     files = [write_scored(store, version.folder, rows_of, days, scorers) for rows_of, days in encoded.items()]
-    inputs = [wide_deep, gbt, vocabulary, *(manifest for days in encoded.values() for manifest in days)]
+    inputs = [*models.values(), vocabulary, *(manifest for days in encoded.values() for manifest in days)]
     scored = version.commit(files, columns_of(SCORED_SCHEMA), inputs=inputs, created_by=params.written_by)
     report.log(f"scored {scored.rows:,} rows; computing metrics")
 
@@ -141,13 +146,14 @@ def current_model(store: Store, table: str, vocabulary: Manifest) -> Manifest:
     return model
 
 
-def load_scorers(store: Store, wide_deep: Manifest, gbt: Manifest, base_rate: float) -> dict[str, ClickScorer]:
-    """The three models that are compared, in the order of ``MODELS``."""
+def load_scorers(store: Store, models: Mapping[str, Manifest], base_rate: float) -> dict[str, ClickScorer]:
+    """The models that are compared, in the order of ``MODELS``; ``models``: their versions, by table."""
     from ctr_assets.training.score import Scorer
 
     return {
-        WIDE_DEEP: Scorer.load(store, wide_deep),
-        GBT: GbtScorer.load(store, gbt),
+        WIDE_DEEP: Scorer.load(store, models[WIDE_DEEP_MODEL]),
+        GBT: GbtScorer.load(store, models[GBT_BASELINE]),
+        LOGISTIC: LogisticScorer.load(store, models[LOGISTIC_BASELINE]),
         CONSTANT: ConstantScorer(base_rate),
     }
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ctr_assets import __version__
+from ctr_assets.baselines.publish import read_card as read_baseline_card
 from ctr_assets.days import Day
 from ctr_assets.evaluation.card import CARD_NAME, render_card
 from ctr_assets.evaluation.contest import Contest, as_evaluated, evaluated_days, hold_contest
@@ -33,7 +34,6 @@ from ctr_assets.evaluation.report import (
 from ctr_assets.evaluation.report_plots import feature_importances
 from ctr_assets.evaluation.scored import WIDE_DEEP, RowsOf, read_scored
 from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
-from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.evaluation.uncertainty import figures_of
 from ctr_assets.jobs.champion_model import load_champion
 from ctr_assets.jobs.evaluation_metrics import current_model
@@ -46,6 +46,7 @@ from ctr_assets.tables import (
     EVALUATION_REPORT,
     FEATURE_VOCABULARY,
     GBT_BASELINE,
+    LOGISTIC_BASELINE,
     SCORED_IMPRESSIONS,
     WIDE_DEEP_MODEL,
 )
@@ -125,7 +126,7 @@ def compute_figures(store: Store, contest: Contest) -> Figures:
     evaluation = contest.evaluation
     vocabulary = store.manifest(FEATURE_VOCABULARY, evaluation.partition)
     current_model(store, WIDE_DEEP_MODEL, vocabulary)
-    gbt = as_evaluated(store, evaluation, GBT_BASELINE)
+    gbt, logistic = (as_evaluated(store, evaluation, table) for table in (GBT_BASELINE, LOGISTIC_BASELINE))
     encoded = evaluated_days(store, evaluation)
     labels, probabilities = read_probabilities(store, contest)
     segmentations = read_segmentations(store, encoded, vocabulary, RowsOf.TEST)
@@ -139,8 +140,10 @@ def compute_figures(store: Store, contest: Contest) -> Figures:
         ),
         encoded=encoded,
         gbt=gbt,
+        logistic=logistic,
         card=scorer.card,
-        gbt_card=GbtScorer.load(store, gbt).card,
+        gbt_card=read_baseline_card(store, gbt),
+        logistic_card=read_baseline_card(store, logistic),
         importances=permutation_importances(scorer, shuffled, scorer.model.layout.features),
         importance_rows=shuffled.num_rows,
     )

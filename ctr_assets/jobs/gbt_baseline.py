@@ -7,7 +7,7 @@ Reported metadata: the figures of every table (``dagster/row_count`` is of the t
 import time
 from typing import TYPE_CHECKING
 
-from ctr_assets.etl.gbt_config import GbtConfig
+from ctr_assets.baselines.gbt_config import GbtConfig
 from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, table
 from ctr_assets.jobs.throughput import throughput
@@ -25,7 +25,7 @@ class Params(WindowParams):
 
 def run(params: Params, report: Report, spark: "SparkSession") -> None:
     """Train, commit and report the baseline of one day."""
-    from ctr_assets.etl.gbt import train_gbt
+    from ctr_assets.baselines.gbt import train_gbt
 
     started = time.monotonic()
     store = Store(params.store_url)

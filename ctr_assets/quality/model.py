@@ -1,5 +1,6 @@
-"""Whether a model may be trusted: its weights, and how it does beside the baseline and the champion."""
+"""Whether a model may be trusted: its weights, and how it does beside the baselines and the champion."""
 
+from ctr_assets.evaluation.scored import GBT, LOGISTIC, NAMES, WIDE_DEEP
 from ctr_assets.quality.finding import Finding
 from ctr_assets.storage import Store
 from ctr_assets.tables import EVALUATION_METRICS, EVALUATION_REPORT, WIDE_DEEP_MODEL
@@ -14,13 +15,16 @@ def finite_weights(store: Store, day: str) -> Finding:
 
 
 def better_than_baseline(store: Store, day: str) -> Finding:
-    """ROC AUC of Wide & Deep above that of the GBT, on the same test rows."""
+    """ROC AUC of Wide & Deep above those of the fitted baselines, on the same test rows. A constant's is 0.5."""
     figures = _figures(store, day)
-    model, baseline = figures["wide_deep"]["roc_auc"], figures["gbt"]["roc_auc"]
-    if model is None or baseline is None:
+    model, baselines = figures[WIDE_DEEP]["roc_auc"], {name: figures[name]["roc_auc"] for name in (GBT, LOGISTIC)}
+    defined = {name: roc_auc for name, roc_auc in baselines.items() if roc_auc is not None}
+    if model is None or len(defined) < len(baselines):
         return Finding(True, "the test rows are of one class only: ROC AUC is undefined")
-    message = f"ROC AUC {model:.4f} against {baseline:.4f} of the GBT baseline; expected more"
-    return Finding(model > baseline, message, {"roc_auc": model, "gbt_roc_auc": baseline})
+    against = " and ".join(f"{roc_auc:.4f} of the {NAMES[name]}" for name, roc_auc in defined.items())
+    numbers = {f"{name}_roc_auc": roc_auc for name, roc_auc in defined.items()}
+    message = f"ROC AUC {model:.4f} against {against}; expected more than each"
+    return Finding(model > max(defined.values()), message, {"roc_auc": model, **numbers})
 
 
 def calibration(store: Store, day: str, max_error: float) -> Finding:

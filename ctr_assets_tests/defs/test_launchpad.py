@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 
 from ctr_assets.defs.launchpad import chosen, launchpad_config
-from ctr_assets.defs.models import GbtBaselineConfig, WideDeepConfig
+from ctr_assets.defs.models import GbtBaselineConfig, LogisticBaselineConfig, WideDeepConfig
 from ctr_assets.training.config import TrainingConfig
 
 
@@ -55,7 +55,7 @@ def test_dagster_refuses_a_wrong_value_before_anything_starts():
     assert len(ran) == 1
 
 
-@pytest.mark.parametrize("config", [WideDeepConfig, GbtBaselineConfig])
+@pytest.mark.parametrize("config", [WideDeepConfig, GbtBaselineConfig, LogisticBaselineConfig])
 def test_every_field_is_described(config):
     assert all(info.description for info in config.model_fields.values())
 

@@ -1,4 +1,4 @@
-"""Three small encoded days with both models of the second and the third, trained once; tests get copies."""
+"""Three small encoded days with model and baselines of the second and the third, trained once; tests get copies."""
 
 import fcntl
 import pickle
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ctr_assets.etl.gbt_config import GbtConfig
+from ctr_assets.baselines.gbt_config import GbtConfig
+from ctr_assets.baselines.logistic_config import LogisticConfig
 from ctr_assets.jobs import evaluation_metrics
 from ctr_assets.jobs.contract import METADATA, OPTIONAL
 from ctr_assets.storage import Store
@@ -92,7 +93,7 @@ class Evaluated:
 
 @pytest.fixture(scope="session")
 def evaluated(request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
-    """Days 21 to 23; both models of days 22 and 23; day 22 evaluated on its test rows and on day 23.
+    """Days 21 to 23; model and baselines of days 22 and 23; day 22 evaluated on its test rows and on day 23.
 
     Made by whichever of pytest-xdist's workers needs it first; the others wait for it and read the same.
     """
@@ -110,11 +111,13 @@ def evaluated(request: pytest.FixtureRequest, worker_id: str, tmp_path_factory: 
 
 
 def _evaluate(store: Store, spark: "SparkSession") -> Evaluated:
-    from ctr_assets.etl.gbt import train_gbt
+    from ctr_assets.baselines.gbt import train_gbt
+    from ctr_assets.baselines.logistic import train_logistic
 
     write_days(store, DAYS)
     for day in DAYS[1:]:
         train_gbt(spark, store, day, window_of(day), GbtConfig(max_iter=1, max_depth=2), {})
+        train_logistic(store, day, window_of(day), LogisticConfig(), log=lambda line: None, created_by={})
         train_wide_deep(store, day)
     return Evaluated(store, evaluate_day(store, DAYS[1], DAYS[2]))
 

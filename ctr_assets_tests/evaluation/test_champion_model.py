@@ -18,7 +18,7 @@ DAY, NEXT_DAY = DAYS[1], DAYS[2]
 WEAK = TINY.model_copy(update={"epochs": 1, "learning_rate": 1e-5, "embedding_learning_rate": 1e-5})
 KEYS = {
     *("promoted", "decision", "reasons", "candidate_day", "champion_day", "rows", "version", "path"),
-    *("candidate_logloss", "gbt_logloss", "constant_logloss"),
+    *("candidate_logloss", "gbt_logloss", "logistic_logloss", "constant_logloss"),
 }
 
 
@@ -50,7 +50,7 @@ def test_the_first_model_that_does_not_beat_the_baselines_is_not_promoted(store:
     evaluate_day(store, DAY)
     reported = _challenge(store, DAY)
     assert reported["promoted"] is False
-    assert "does not beat the GBT baseline" in reported["decision"]
+    assert "does not beat the GBT and the logistic regression" in reported["decision"]
     assert set(reported) == KEYS - {"version", "path"}
     assert store.find(CHAMPION_MODEL, CURRENT) is None
 

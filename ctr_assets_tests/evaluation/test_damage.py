@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ctr_assets.baselines.trees import GbtScorer
+from ctr_assets.baselines.weights import LogisticScorer
 from ctr_assets.evaluation.scored import RowsOf, read_scored
-from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.jobs import champion_validation, evaluation_report
 from ctr_assets.jobs.evaluation_metrics import Params, run
 from ctr_assets.storage import Manifest, Store, UnreadableError
@@ -19,6 +20,7 @@ from ctr_assets.tables import (
     EVALUATION_METRICS,
     FEATURE_VOCABULARY,
     GBT_BASELINE,
+    LOGISTIC_BASELINE,
     MADE_FROM,
     RAW_IMPRESSIONS,
     SCORED_IMPRESSIONS,
@@ -40,6 +42,8 @@ READERS: dict[str, tuple[str, str, Callable[[Store, Manifest], Any]]] = {
     "scorer's weights": (WIDE_DEEP_MODEL, "model.safetensors", Scorer.load),
     "trees": (GBT_BASELINE, "trees.json", GbtScorer.load),
     "card of the trees": (GBT_BASELINE, "model_card.json", GbtScorer.load),
+    "logistic weights": (LOGISTIC_BASELINE, "weights.safetensors", LogisticScorer.load),
+    "card of the logistic weights": (LOGISTIC_BASELINE, "model_card.json", LogisticScorer.load),
     "scores": (SCORED_IMPRESSIONS, "test.parquet", lambda store, m: read_scored(store, m, RowsOf.TEST, "gbt")),
     "report": (EVALUATION_METRICS, "metrics.json", lambda store, m: store.read(m, m.files[0])),
 }
@@ -60,7 +64,7 @@ def test_every_reader_of_models_names_the_damaged_file(store: Store, reader: str
 
 
 @pytest.mark.parametrize("content", [b"[]", b"{}", b'{"features": 3, "config": {}}', b"null"])
-@pytest.mark.parametrize("reader", ["scorer's card", "trees"])
+@pytest.mark.parametrize("reader", ["scorer's card", "trees", "logistic weights"])
 def test_a_card_of_another_shape_names_its_file(store: Store, reader: str, content: bytes):
     """As someone would forge it: size and SHA-256 in the manifest fit."""
     table, name, read = READERS[reader]
@@ -80,6 +84,7 @@ def test_a_card_of_another_shape_names_its_file(store: Store, reader: str, conte
         (ENCODED_FEATURES, DAYS[0]),
         (WIDE_DEEP_MODEL, DAY),
         (GBT_BASELINE, DAY),
+        (LOGISTIC_BASELINE, DAY),
         (ENCODED_FEATURES, NEXT_DAY),
     ],
 )

@@ -20,6 +20,7 @@ from ctr_assets.tables import (
     EVALUATION_METRICS,
     FEATURE_VOCABULARY,
     GBT_BASELINE,
+    LOGISTIC_BASELINE,
     SCORED_IMPRESSIONS,
     WIDE_DEEP_MODEL,
 )
@@ -71,7 +72,8 @@ def test_the_file_says_what_the_report_said(evaluated: Evaluated):
     assert content["metrics"]["next_day"]["gbt"]["logloss"] == reported["next_day/gbt/logloss"]
     assert content["metrics"] == json.loads(json.dumps(manifest.properties["metrics"]))
     assert manifest.inputs[f"{WIDE_DEEP_MODEL}/{DAY}"] == store.manifest(WIDE_DEEP_MODEL, DAY).version
-    assert manifest.inputs[f"{GBT_BASELINE}/{DAY}"] == store.manifest(GBT_BASELINE, DAY).version
+    for table in (GBT_BASELINE, LOGISTIC_BASELINE):
+        assert manifest.inputs[f"{table}/{DAY}"] == store.manifest(table, DAY).version
     assert manifest.inputs[f"{SCORED_IMPRESSIONS}/{DAY}"] == store.manifest(SCORED_IMPRESSIONS, DAY).version
 
 
@@ -129,7 +131,7 @@ def test_a_next_day_whose_ids_do_not_continue_the_models_is_refused(store: Store
         evaluate_day(store, DAY, NEXT_DAY)
 
 
-@pytest.mark.parametrize("table", [WIDE_DEEP_MODEL, GBT_BASELINE])
+@pytest.mark.parametrize("table", [WIDE_DEEP_MODEL, GBT_BASELINE, LOGISTIC_BASELINE])
 def test_a_model_of_another_vocabulary_is_refused(store: Store, table: str):
     model = store.manifest(table, DAY)
     properties = {**model.properties, "vocabulary_fingerprint": "of another vocabulary"}

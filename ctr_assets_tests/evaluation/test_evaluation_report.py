@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from ctr_assets.evaluation.scored import RowsOf, read_scored
+from ctr_assets.evaluation.scored import CONSTANT, MODELS, RowsOf, read_scored
 from ctr_assets.features import FEATURES, Split
 from ctr_assets.jobs import champion_model, evaluation_report
 from ctr_assets.plain_text import in_markdown
@@ -34,6 +34,7 @@ from ctr_assets_tests.evaluation.conftest import (
 )
 
 DAY, NEXT_DAY = DAYS[1], DAYS[2]
+SEGMENTED = [model for model in MODELS if model != CONSTANT]
 WEAK = TINY.model_copy(update={"epochs": 1, "learning_rate": 1e-5, "embedding_learning_rate": 1e-5})
 
 
@@ -70,7 +71,7 @@ def reported(evaluated: Evaluated) -> dict[str, Any]:
 
 
 def _test_rows(store: Store) -> dict[str, np.ndarray]:
-    """Label, segment and both models' probability of every test row, put together anew from the encoded files."""
+    """Label, segment and each model's probability of every test row, put together anew from the encoded files."""
     tables = []
     for day in window_of(DAY):
         encoded = store.manifest(ENCODED_FEATURES, day)
@@ -79,7 +80,7 @@ def _test_rows(store: Store) -> dict[str, np.ndarray]:
             tables.append(table.filter(pa.array(table["split"].to_numpy() == Split.TEST.code)))
     encoded_rows = pa.concat_tables(tables)
     scored = store.manifest(SCORED_IMPRESSIONS, DAY)
-    rows = {model: read_scored(store, scored, RowsOf.TEST, model) for model in ("wide_deep", "gbt", "label")}
+    rows = {model: read_scored(store, scored, RowsOf.TEST, model) for model in ("label", *SEGMENTED)}
     assert np.array_equal(rows["label"], encoded_rows["label"].to_numpy())
     in_app, on_site = (encoded_rows[name].to_numpy() == 1 for name in ("site_id", "app_id"))
     traffic = np.select([on_site & ~in_app, in_app & ~on_site], ["site", "app"], "unclear")
@@ -98,7 +99,7 @@ def test_the_figures_of_a_segment_are_those_of_its_rows(
         of = rows[segmentation] == segment
         labels = rows["label"][of]
         expected = [f"{len(labels):,}", f"{labels.sum():,}", f"{labels.mean():.4f}"]
-        for model in ("wide_deep", "gbt"):
+        for model in SEGMENTED:
             scores = rows[model][of].astype(float)
             figures = (scores.mean(), scores.mean() / labels.mean(), log_loss(labels, scores))
             expected += [f"{figure:.4f}" for figure in (*figures, roc_auc_score(labels, scores))]
@@ -149,7 +150,7 @@ def test_the_page_tells_the_figures_of_the_evaluation(evaluated: Evaluated, repo
     assert reported["verdict"] in text
     metrics = evaluated.store.manifest(EVALUATION_METRICS, DAY).properties["metrics"]
     for rows_of in ("test", "next_day"):
-        for model in ("wide_deep", "gbt", "constant"):
+        for model in MODELS:
             for figure in ("logloss", "roc_auc", "normalized_entropy", "pr_auc", "calibration_ratio"):
                 assert f"{metrics[rows_of][model][figure]:.4f}" in text
         assert f"{metrics[rows_of]['gbt']['rows']:,}" in text

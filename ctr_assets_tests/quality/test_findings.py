@@ -9,7 +9,7 @@ import pytest
 
 from ctr_assets.features import FEATURES
 from ctr_assets.quality import distribution, ids, model, serving, volume
-from ctr_assets.storage import DataFile, Store, write_parquet
+from ctr_assets.storage import DataFile, Store, UnreadableError, write_parquet
 from ctr_assets.storage.vocabulary import write_vocabulary
 from ctr_assets.tables import (
     CHAMPION_MODEL,
@@ -287,13 +287,35 @@ def test_weights_must_be_finite(store, count, passed):
 
 
 @pytest.mark.parametrize(
-    ("auc", "ratio", "better", "calibrated"),
-    [(0.75, 1.0, True, True), (0.70, 1.2, False, True), (0.71, 1.3, False, False), (None, None, True, True)],
+    ("auc", "of_the_gbt", "of_the_logistic", "better"),
+    [
+        (0.75, 0.71, 0.73, True),
+        (0.72, 0.71, 0.73, False),  # the GBT alone is no bar
+        (0.72, 0.73, 0.71, False),
+        (0.73, 0.71, 0.73, False),
+        (None, None, None, True),
+    ],
 )
-def test_a_model_beside_the_baseline_and_the_click_rate(store, auc, ratio, better, calibrated):
-    figures = {"wide_deep": {"roc_auc": auc, "calibration_ratio": ratio}, "gbt": {"roc_auc": 0.71}}
+def test_a_model_beside_both_fitted_baselines(store, auc, of_the_gbt, of_the_logistic, better):
+    figures = {"wide_deep": auc, "gbt": of_the_gbt, "logistic": of_the_logistic}
+    metrics = {"test": {name: {"roc_auc": value} for name, value in figures.items()}}
+    commit_properties(store, EVALUATION_METRICS, LAST, metrics=metrics)
+    finding = model.better_than_baseline(store, LAST)
+    assert finding.passed is better
+    assert all(f"{value:.4f}" in finding.message for value in figures.values() if value is not None)
+
+
+def test_an_evaluation_of_before_a_baseline_was_added_says_what_to_do(store):
+    metrics = {"test": {"wide_deep": {"roc_auc": 0.75}, "gbt": {"roc_auc": 0.71}}}
+    commit_properties(store, EVALUATION_METRICS, LAST, metrics=metrics)
+    with pytest.raises(UnreadableError, match=f"lack 'logistic'.*: materialize {EVALUATION_METRICS} for {LAST} again"):
+        model.better_than_baseline(store, LAST)
+
+
+@pytest.mark.parametrize(("ratio", "calibrated"), [(1.0, True), (1.2, True), (1.3, False), (None, True)])
+def test_a_model_beside_the_click_rate(store, ratio, calibrated):
+    figures = {"wide_deep": {"calibration_ratio": ratio}}
     commit_properties(store, EVALUATION_METRICS, LAST, metrics={"test": figures})
-    assert model.better_than_baseline(store, LAST).passed is better
     assert model.calibration(store, LAST, max_error=0.25).passed is calibrated
 
 

@@ -2,8 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ctr_assets.evaluation.trees import CategorySplit, GbtScorer, Leaf, ThresholdSplit, Trees, WeightedTree
+from ctr_assets.baselines.trees import CategorySplit, GbtScorer, Leaf, ThresholdSplit, Trees, WeightedTree
 from ctr_assets.storage import Store
+from ctr_assets_tests.encoded_days import write_days
 
 TREES = Trees(
     vocabulary_sizes={"C1": 3, "site_id": 500},
@@ -48,6 +49,8 @@ def test_trees_are_the_same_after_a_file():
     assert Trees.model_validate_json(TREES.model_dump_json()) == TREES
 
 
-def test_a_model_of_another_kind_is_refused(store: Store):
+def test_a_model_of_another_kind_is_refused(tmp_path):
+    store = Store(str(tmp_path))
+    write_days(store, ["2014-10-22"], rows_per_day=100)
     with pytest.raises(ValueError, match="has no trees"):
-        GbtScorer.load(store, store.manifest("wide_deep_model", "2014-10-22"))
+        GbtScorer.load(store, store.manifest("encoded_features", "2014-10-22"))

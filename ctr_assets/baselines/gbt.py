@@ -1,6 +1,5 @@
 """The GBT baseline: fits Spark ML's GBTClassifier on a window's training rows and saves it as a file of trees."""
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -12,9 +11,9 @@ from pyspark.ml.classification import GBTClassificationModel, GBTClassifier
 from pyspark.ml.feature import VectorAssembler
 from pyspark.sql import DataFrame, SparkSession, functions
 
-from ctr_assets.etl.gbt_config import GbtConfig
-from ctr_assets.evaluation.trees import (
-    CARD_NAME,
+from ctr_assets.baselines.gbt_config import GbtConfig
+from ctr_assets.baselines.publish import card_of, publish
+from ctr_assets.baselines.trees import (
     TREES_NAME,
     CategorySplit,
     Leaf,
@@ -24,9 +23,8 @@ from ctr_assets.evaluation.trees import (
 )
 from ctr_assets.features import FEATURES, UNKNOWN_ID, Split
 from ctr_assets.storage import Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes
-from ctr_assets.storage.window import check_window
-from ctr_assets.tables import FEATURE_VOCABULARY, GBT_BASELINE
+from ctr_assets.tables import GBT_BASELINE
+from ctr_assets.training.window import resolve_window
 
 GBT_FEATURES: Final = tuple(feature.name for feature in FEATURES if not feature.is_cross)
 """All single fields; a tree crosses fields by itself."""
@@ -53,44 +51,26 @@ def train_gbt(
 ) -> FittedGbt:
     """Fit the baseline of ``day`` on the training rows of ``window`` and commit it."""
     started = time.monotonic()
-    days = check_window(store, day, window)
-    vocabulary = store.manifest(FEATURE_VOCABULARY, day)
-    sizes = {name: int(vocabulary.properties["sizes"][name]) for name in GBT_FEATURES}
-    rows = read_train_rows(spark, store, days, sizes, config).cache()
+    resolved = resolve_window(store, day, window)
+    sizes = {name: int(resolved.vocabulary.properties["sizes"][name]) for name in GBT_FEATURES}
+    rows = read_train_rows(spark, store, resolved.encoded, sizes, config).cache()
     try:
         train_rows, clicks = rows.select(functions.count("*"), functions.sum("label")).first() or (0, 0)
-        if not clicks or clicks == train_rows:
-            raise ValueError(
-                f"the window {', '.join(window)} has {train_rows:,} training rows with {int(clicks or 0):,} clicks: "
-                "a classifier needs rows of both classes"
-            )
+        card = card_of(resolved, train_rows, int(clicks or 0))
         model = fit(rows, sizes, config)
     finally:
         rows.unpersist()
     trees = export_trees(model, sizes)
     importances = dict(zip(GBT_FEATURES, map(float, model.featureImportances.toArray()), strict=True))
     importances = dict(sorted(importances.items(), key=lambda item: -item[1]))
-    card = {
-        "day": day,
-        "window": [manifest.partition for manifest in days],
+    card |= {
         "config": config.model_dump(),
-        "train_rows": train_rows,
-        "base_rate": clicks / train_rows,
-        "vocabulary_fingerprint": vocabulary.properties["chain"][day],
         "categorical": [name for name in GBT_FEATURES if is_categorical(sizes[name], config)],
         "feature_importances": importances,
         "spark_version": pyspark.__version__,
     }
-    version = store.begin(GBT_BASELINE, day)
-    files = []
-    contents = {TREES_NAME: trees.model_dump_json(), CARD_NAME: json.dumps(card, indent=1)}
-    for name, text in contents.items():
-        with write_bytes(store, version.folder, name) as sink:
-            sink.write(text.encode())
-        files.append(describe(name, sink))
-    properties = {key: card[key] for key in ("window", "train_rows", "base_rate", "vocabulary_fingerprint")}
-    properties = {"day": day, "seconds": round(time.monotonic() - started, 3), **properties}
-    manifest = version.commit(files, {}, inputs=[vocabulary, *days], properties=properties, created_by=created_by)
+    content = trees.model_dump_json().encode()
+    manifest = publish(store, GBT_BASELINE, resolved, (TREES_NAME, content), card, started, created_by)
     return FittedGbt(manifest, train_rows, len(trees.trees), importances)
 
 
@@ -152,6 +132,7 @@ def fit(rows: DataFrame, sizes: Mapping[str, int], config: GbtConfig) -> GBTClas
         maxDepth=config.max_depth,
         stepSize=config.step_size,
         maxBins=config.max_bins,
+        minInstancesPerNode=config.min_instances_per_node,
         subsamplingRate=config.subsampling_rate,
         seed=config.seed,
     )

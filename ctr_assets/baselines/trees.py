@@ -1,9 +1,8 @@
 """The GBT baseline as a small file of trees, and its scoring in numpy: no Spark is needed to predict.
 
-The file is written by ``ctr_assets.etl.gbt`` from a fitted Spark model; its predictions are Spark's own.
+The file is written by ``ctr_assets.baselines.gbt`` from a fitted Spark model; its predictions are Spark's own.
 """
 
-import json
 import math
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -12,11 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
+from ctr_assets.baselines.publish import read_card
 from ctr_assets.features import UNKNOWN_ID
 from ctr_assets.storage import Manifest, Store
 
 TREES_NAME: Final = "trees.json"
-CARD_NAME: Final = "model_card.json"
 
 
 class Leaf(BaseModel):
@@ -85,11 +84,10 @@ class GbtScorer:
     @classmethod
     def load(cls, store: Store, manifest: Manifest) -> Self:
         """Read the files of a ``gbt_baseline`` version."""
-        trees, card = (store.file(manifest, name) for name in (TREES_NAME, CARD_NAME))
-        with store.reading(manifest, trees):
-            parsed = Trees.model_validate_json(store.read(manifest, trees))
-        with store.reading(manifest, card):
-            return cls(parsed, json.loads(store.read(manifest, card)))
+        file = store.file(manifest, TREES_NAME)
+        with store.reading(manifest, file):
+            trees = Trees.model_validate_json(store.read(manifest, file))
+        return cls(trees, read_card(store, manifest))
 
     @property
     def columns(self) -> list[str]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.metrics import log_loss
 
-from ctr_assets.etl.gbt import (
+from ctr_assets.baselines.gbt import (
     GBT_FEATURES,
     attributes,
     export_trees,
@@ -16,8 +17,9 @@ from ctr_assets.etl.gbt import (
     read_train_rows,
     train_gbt,
 )
-from ctr_assets.etl.gbt_config import GbtConfig
-from ctr_assets.evaluation.trees import CategorySplit, GbtScorer, Leaf, ThresholdSplit
+from ctr_assets.baselines.gbt_config import GbtConfig
+from ctr_assets.baselines.trees import CategorySplit, GbtScorer, Leaf, ThresholdSplit
+from ctr_assets.evaluation.scored import RowsOf, score_rows
 from ctr_assets.features import Split
 from ctr_assets.jobs import gbt_baseline
 from ctr_assets.jobs.report import TerminalReport
@@ -25,13 +27,13 @@ from ctr_assets.storage import Store
 from ctr_assets.storage.rows import iter_split
 from ctr_assets.storage.window import WindowError, check_window
 from ctr_assets.tables import ENCODED_FEATURES, GBT_BASELINE
-from ctr_assets_tests.encoded_days import SIZES, write_days
+from ctr_assets_tests.encoded_days import SIZES, reencode, write_days
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DAYS = ["2014-10-21", "2014-10-22"]
-CONFIG = GbtConfig(max_iter=3, max_depth=4)
+CONFIG = GbtConfig(max_iter=3, max_depth=4, min_instances_per_node=1)
 GBT_SIZES = {name: SIZES[name] for name in GBT_FEATURES}
 
 
@@ -124,7 +126,10 @@ def test_the_job_commits_a_model_that_beats_guessing_and_reports_it(spark: "Spar
 
 def test_the_same_rows_and_seed_give_the_same_trees(spark: "SparkSession", days_store: Store):
     first, second = (
-        train_gbt(spark, days_store, DAYS[0], DAYS[:1], GbtConfig(max_iter=1, max_depth=2), {}) for _ in range(2)
+        train_gbt(
+            spark, days_store, DAYS[0], DAYS[:1], GbtConfig(max_iter=1, max_depth=2, min_instances_per_node=1), {}
+        )
+        for _ in range(2)
     )
     assert first.manifest.files[0].sha256 == second.manifest.files[0].sha256
 
@@ -136,6 +141,30 @@ def test_a_window_of_another_vocabulary_is_refused_before_spark_reads(spark: "Sp
     with pytest.raises(WindowError, match=DAYS[0]):
         train_gbt(spark, store, DAYS[1], DAYS, CONFIG, {})
     assert store.find(GBT_BASELINE, DAYS[1]) is None
+
+
+def test_few_rows_and_a_weak_signal_do_not_make_it_worse_than_the_click_rate(spark: "SparkSession", tmp_path):
+    store = Store(str(tmp_path))
+    write_days(store, DAYS, rows_per_day=2000)
+
+    def hardly_foretold(table: pa.Table) -> pa.Table:
+        clicked_often = table.column("C14").to_numpy() % 3 == 1
+        rng = np.random.default_rng(table.num_rows)
+        label = rng.random(table.num_rows) < np.where(clicked_often, 0.25, 0.15)
+        return table.set_column(table.schema.get_field_index("label"), "label", pa.array(label, pa.int8()))
+
+    for day in DAYS:
+        reencode(store, day, hardly_foretold)
+
+    def loglosses_on_the_next_day(config: GbtConfig) -> tuple[float, float]:
+        scorer = GbtScorer.load(store, train_gbt(spark, store, DAYS[0], DAYS[:1], config, {}).manifest)
+        labels, predicted = score_rows(store, [store.manifest(ENCODED_FEATURES, DAYS[1])], RowsOf.NEXT_DAY, scorer)
+        return log_loss(labels, predicted), log_loss(labels, np.full(len(labels), scorer.card["base_rate"]))
+
+    with_leaves_of_one_row, constant = loglosses_on_the_next_day(GbtConfig(min_instances_per_node=1))
+    ours, _ = loglosses_on_the_next_day(GbtConfig())
+    assert with_leaves_of_one_row > 1.02 * constant
+    assert ours < constant
 
 
 def test_fields_of_few_values_are_split_by_sets_and_the_rest_by_order():
