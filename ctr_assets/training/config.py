@@ -96,8 +96,7 @@ class TrainingConfig(BaseModel):
     )
     fit_intercept: bool = Field(
         default=True,
-        description="After each epoch of a start from scratch move the bias so that the mean prediction is the click "
-        "rate of validation rows",
+        description="After each epoch move the bias so that the mean prediction is the click rate of validation rows",
     )
     start: Start = Field(
         default="auto",

@@ -20,6 +20,7 @@ from ctr_assets.training.checkpoint import Checkpoints
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks, joined_ranks
 from ctr_assets.training.layout import build_layout
+from ctr_assets.training.metrics import StreamingMetrics
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.publish import OPTIMIZER_NAME, WEIGHTS_NAME, publish, read_card, read_tensors
 from ctr_assets.training.splits import click_rate, open_training_rows, open_validation_rows
@@ -161,14 +162,10 @@ class _Training:
     def _run_epoch(self, epoch: int) -> None:
         began = time.monotonic()
         train_logloss = self.trainer.train_epoch(self.train_loader, epoch)
-        if self.start.previous is not None:
-            self.trainer.average_dense(self.dense_before)
         seconds = time.monotonic() - began
         self.train_seconds += seconds
         self.trained_epochs += 1
-        # One day's level is no better a guess of the next day's than the one before: it is not followed all the way.
-        fits_intercept = self.config.fit_intercept and self.start.previous is None
-        validation = self.trainer.evaluate(self.validation_loader, fit_intercept=fits_intercept)
+        validation = self._evaluate()
         metrics = EpochMetrics(epoch, train_logloss, validation.logloss, validation.auc)
         self.curve.append(metrics)
         if self.ranks.is_zero:
@@ -176,6 +173,15 @@ class _Training:
             self.checkpoints.save(epoch, {"curve": curve, "trainer": self.trainer.state_dict()})
             self.checkpoints.keep_only(epoch, self.best.epoch)
         self.log(f"{_line(metrics)}, {self.train_loader.total_rows / seconds:,.0f} rows/s")
+
+    def _evaluate(self) -> StreamingMetrics:
+        """Of the model as it is left by an epoch; of a day that it went on for, the dense layers go half the way."""
+        validation = self.trainer.evaluate(self.validation_loader, fit_intercept=self.config.fit_intercept)
+        if self.start.previous is None:
+            return validation
+        # After the intercept: the level of one day is no better a guess of the next day's than what was before it.
+        self.trainer.average_dense(self.dense_before)
+        return self.trainer.evaluate(self.validation_loader)
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint that every rank can read, and whose best epoch can be read too."""
