@@ -24,6 +24,7 @@ from ctr_assets.features import FEATURES
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 from ctr_assets_tests.benchmarks.accidents_ours import ACCIDENTS
 from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
+from ctr_assets_tests.benchmarks.quality_ours import FORMER
 
 PEERS = Path(__file__).parent / "peers"
 
@@ -172,6 +173,22 @@ class Bench:
         store = self.encoded(self.rows)
         for name, of in (("original preset, batch 8192", original), ("default preset", {}), ("400-400-400", config)):
             yield Line("training", f"ours, {name}", repeated(self.repeats, partial(self._ours, store, "train", of)))
+
+    def quality(self) -> Iterator[Line]:
+        """Models of nine days on the tenth, three seeds each."""
+        store = self._linked("quality")
+        contenders = {
+            "ours, default preset": ("wide_deep", {}),
+            "ours, the default preset before": ("wide_deep", FORMER),
+            "logistic regression": ("logistic", {}),
+            "Spark's GBT": ("gbt", {}),
+        }
+        for contender, (model, config) in contenders.items():
+            command = ours("quality_ours", store, model, "--train-days", 9, "--config", json.dumps(config))
+            found = measure(command, self.threads)
+            told = (f"{name} {found[name]:.4f} ± {found[f'{name}_sd']:.4f}" for name in ("roc_auc", "logloss"))
+            calibration = f"calibration {found['calibration_ratio']:.3f} ± {found['calibration_ratio_sd']:.3f}"
+            yield Line("quality on the day after", contender, found, ", ".join([*told, calibration]))
 
     def continued(self) -> Iterator[Line]:
         """Each day's model gone on from the day before, beside one of the whole window so far."""
@@ -324,6 +341,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "accidents",
             "loading",
             "training",
+            "quality",
             "continued",
             "peers",
             "vocabulary",
