@@ -3,6 +3,7 @@
 A key in ``OPTIONAL`` is left out where it is undefined (one class only, no next day, no champion yet).
 """
 
+import re
 from typing import Final
 
 _TABLE: Final = {
@@ -29,15 +30,25 @@ _METRICS: Final = {
 _PICTURES: Final = ("roc", "precision_recall", "reliability", "score_distribution")
 
 
-def _evaluated(rows_of: str) -> dict[str, str]:
-    numbers = {
+def _numbers_of(rows_of: str) -> dict[str, str]:
+    return {
         f"{rows_of}/{model}/{metric}": f"{meaning} ({model} on {rows_of} rows)"
         for model in ("wide_deep", "gbt", "constant")
         for metric, meaning in _METRICS.items()
     }
-    return {**numbers, **{f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}}
 
 
+def _pictures_of(rows_of: str) -> dict[str, str]:
+    return {f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}
+
+
+_REPORTED_MODELS: Final = ("challenger", "champion", "GBT", "constant_rate", "best_reachable")
+_FIRST_FIGURES: Final = {
+    "logloss": "mean negative log-likelihood, nats a row",
+    "logloss_standard_error": "of the same, with hours and devices as clusters",
+    "roc_auc": "area under the ROC curve, 0 to 1",
+    "roc_auc_standard_error": "of the same",
+}
 _COST: Final = {
     "core_seconds": "CPU cores that the job asked for times its seconds, waiting included",
     "gpu_seconds": "the same of GPUs",
@@ -85,12 +96,13 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         **_LINEAGE,
     },
     "wide_deep_model": {
-        "dagster/row_count": "training rows of the window",
-        "train_logloss": "of the kept epoch, nats a row",
         "validation_logloss": "of the kept epoch, nats a row",
         "validation_auc": "of the kept epoch",
+        "train_logloss": "of the kept epoch, nats a row",
+        "training_curve": "picture: logloss by epoch",
         "best_epoch": "the kept epoch, from 1",
         "epochs": "epochs run",
+        "dagster/row_count": "training rows of the window",
         "seconds": "wall time of the training",
         "rows_per_second": "training rows a second, all epochs",
         "parameters": "trained weights",
@@ -98,7 +110,6 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "device": "cpu or cuda",
         "version": "the committed version",
         "path": "where the version is",
-        "training_curve": "picture: logloss by epoch",
     },
     "gbt_baseline": {
         **_TABLE,
@@ -108,36 +119,43 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "feature_importances": "share of each feature in the splits' gain",
     },
     "evaluation_metrics": {
-        **_TABLE,
-        "base_rate": "the constant that the constant baseline predicts",
-        "next_day": "the next day, or why its rows are left out",
+        **_numbers_of("next_day"),
+        **_numbers_of("test"),
+        **_pictures_of("next_day"),
+        **_pictures_of("test"),
         "summary": "all figures as a table",
-        **_evaluated("test"),
-        **_evaluated("next_day"),
+        "next_day": "the next day, or why its rows are left out",
+        "base_rate": "the constant that the constant baseline predicts",
+        **_TABLE,
     },
     "evaluation_report": {
-        **_TABLE,
-        "dagster/row_count": "test rows that the report is about",
-        "rows_per_second": "test rows a second",
         "verdict": "what champion_model's rule says, against the champion as it is",
         "champion_day": "day of that champion, or none",
-        "report": "the report, with its main pictures",
-        "segments": "figures by traffic, device type, hour of day and banner position",
+        "judged_on": "the rows of the following figures: the next day's where they are scored, else the test rows",
+        **{f"{model}/{figure}": meaning for model in _REPORTED_MODELS for figure, meaning in _FIRST_FIGURES.items()},
         "site/calibration_ratio": "mean prediction divided by click rate on site traffic (wide_deep)",
         "app/calibration_ratio": "mean prediction divided by click rate on app traffic (wide_deep)",
         "path": "the HTML file, complete in itself",
+        "report": "the report, with its main pictures",
+        "segments": "figures by traffic, device type, hour of day and banner position",
+        **{key: meaning for key, meaning in _TABLE.items() if key != "path"},
+        "dagster/row_count": "test rows that the report is about",
+        "rows_per_second": "test rows a second",
     },
     "champion_model": {
-        "promoted": "whether the candidate became the champion",
         "decision": "in one sentence",
-        "reasons": "what was compared",
+        "promoted": "whether the candidate became the champion",
         "candidate_day": "day of the candidate",
         "champion_day": "day of the champion before the decision",
-        "rows": "rows of the comparison",
         "candidate_logloss": "nats a row",
         "champion_logloss": "nats a row, on the same rows",
-        "gbt_logloss": "nats a row, on the same rows",
-        "constant_logloss": "nats a row, on the same rows",
+        "logloss_difference": "the candidate's less the champion's, nats a row",
+        "standard_error": "of the difference, with hours and devices as clusters",
+        "rows": "rows of the comparison",
+        "compared_on": "which rows those are",
+        "gbt_logloss": "nats a row, on the evaluated rows: the next day's where they are scored, else the test rows",
+        "constant_logloss": "nats a row, on the evaluated rows",
+        "reasons": "what was compared",
         "version": "version of the champion after the decision",
         "path": "where it is",
     },
@@ -163,18 +181,23 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "submission": "of a day without labels: the file in the form of Kaggle's competition",
     },
     "champion_validation": {
-        **_TABLE,
-        "dagster/row_count": "scored rows",
+        **{f"champion/{metric}": f"{meaning} (champion on these rows)" for metric, meaning in _METRICS.items()},
+        **{f"candidate/{metric}": f"{meaning} (candidate on these rows)" for metric, meaning in _METRICS.items()},
+        "candidate_day": "day of the newest model that is not the champion",
+        "comparison": "the candidate beside the champion, in one sentence",
+        "logloss_difference": "the candidate's logloss less the champion's, nats a row",
+        "standard_error": "of the difference, with hours and devices as clusters",
+        "normalized_entropy_increase": "normalized entropy divided by the reference, minus 1",
+        "calibration_ratio": "as champion/calibration_ratio, for a chart beside the increase",
+        "note": "why nothing was scored",
         "champion_day": "day of the champion, or none",
         "champion_version": "version of its wide_deep_model, or none",
         "rows_of": "all: labelled rows of a day after the champion's; test: the test split of an earlier day; or none",
-        "note": "why nothing was scored",
-        **{f"champion/{metric}": f"{meaning} (champion on these rows)" for metric, meaning in _METRICS.items()},
         "reference/normalized_entropy": "the champion's own on its test rows at its promotion",
         "reference/calibration_ratio": "the champion's own on its test rows at its promotion",
-        "normalized_entropy_increase": "normalized entropy divided by the reference, minus 1",
-        "calibration_ratio": "as champion/calibration_ratio, for a chart beside the increase",
         "reliability": "picture: click rate over mean prediction",
+        **_TABLE,
+        "dagster/row_count": "scored rows",
     },
 }
 METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()}
@@ -183,11 +206,15 @@ METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()
 _OPTIONAL: Final[dict[str, set[str]]] = {
     "wide_deep_model": {"validation_auc"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
-    "evaluation_report": {"site/calibration_ratio", "app/calibration_ratio"},
-    "champion_model": {"champion_logloss", "version", "path"},
+    "evaluation_report": {key for key in _REPORTED["evaluation_report"] if "/" in key and key != "dagster/row_count"},
+    "champion_model": {
+        *("champion_logloss", "logloss_difference", "standard_error", "compared_on", "version", "path"),
+    },
     "click_predictions": {"submission"},
     "champion_validation": {
         *("note", "normalized_entropy_increase", "calibration_ratio", "reliability"),
+        *("candidate_day", "comparison", "logloss_difference", "standard_error"),
+        *(f"candidate/{metric}" for metric in _METRICS),
         *(f"champion/{metric}" for metric in _METRICS),
         *("reference/normalized_entropy", "reference/calibration_ratio"),
     },
@@ -203,12 +230,19 @@ def markdown_table() -> str:
             metrics = {f"ROWS/MODEL/{metric}": meaning for metric, meaning in _METRICS.items()}
             pictures = {f"ROWS/{name}": "picture" for name in _PICTURES}
             keys = {key: meaning for key, meaning in keys.items() if "test/" not in key and "next_day/" not in key}
-            keys = {**keys, **metrics, **pictures}
+            keys = {**metrics, **pictures, **keys}
+        if asset == "evaluation_report":
+            names = re.compile(rf"^({'|'.join(_REPORTED_MODELS)})/")
+            keys = {names.sub("CONTESTANT/", key): meaning for key, meaning in keys.items()}
         optional = OPTIONAL[asset]
         for position, (key, meaning) in enumerate(keys.items()):
             note = " (left out where undefined)" if key in optional else ""
             lines.append(f"| {f'`{asset}`' if position == 0 else ''} | `{key}` | {meaning}{note} |")
-    return "\n".join([*lines, "", "`ROWS` is `test` or `next_day`, `MODEL` is `wide_deep`, `gbt` or `constant`."])
+    patterns = (
+        "`ROWS` is `test` or `next_day`, `MODEL` is `wide_deep`, `gbt` or `constant`, `CONTESTANT` is "
+        f"{', '.join(f'`{name}`' for name in _REPORTED_MODELS)}; a figure that is undefined is left out."
+    )
+    return "\n".join([*lines, "", patterns])
 
 
 if __name__ == "__main__":

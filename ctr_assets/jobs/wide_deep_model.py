@@ -37,12 +37,13 @@ def metadata(store: Store, trained: TrainedModel) -> dict[str, Any]:
     """What the asset shows for a model. Loglosses are nats a row; ``validation_auc`` is left out when undefined."""
     best, manifest = trained.best, trained.manifest
     return {
-        "dagster/row_count": trained.train_rows,
-        "train_logloss": best.train_logloss,
         "validation_logloss": best.validation_logloss,
         **({} if best.validation_auc is None else {"validation_auc": best.validation_auc}),
+        "train_logloss": best.train_logloss,
+        "training_curve": picture(training_curve([asdict(epoch) for epoch in trained.curve]), "Logloss by epoch"),
         "best_epoch": best.epoch,
         "epochs": len(trained.curve),
+        "dagster/row_count": trained.train_rows,
         "seconds": trained.seconds,
         "rows_per_second": trained.rows_per_second,
         "parameters": trained.parameters,
@@ -50,5 +51,4 @@ def metadata(store: Store, trained: TrainedModel) -> dict[str, Any]:
         "device": trained.device,
         "version": manifest.version,
         "path": path(store.path(WIDE_DEEP_MODEL, manifest.partition, manifest.version)),
-        "training_curve": picture(training_curve([asdict(epoch) for epoch in trained.curve]), "Logloss by epoch"),
     }

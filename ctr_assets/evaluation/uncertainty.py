@@ -1,0 +1,124 @@
+"""How far a figure may be off by chance, where impressions come in clusters.
+
+The impressions of an hour share what happened in it, those of a device the person who holds it. Taken as independent
+rows, they promise more certainty than they have. The variance here is the sum of the cluster-robust variances by hour
+and by device, less that by hour and device together: Cameron, Gelbach and Miller, "Robust inference with multiway
+clustering", Journal of Business & Economic Statistics 29(2), 2011.
+
+Every figure is the mean of one value a row: the logloss its own terms, the ROC AUC its placements.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ctr_assets.evaluation.comparison import Comparison
+from ctr_assets.evaluation.metrics import Labels, Probabilities, logloss_of_rows
+from ctr_assets.evaluation.scored import RowsOf
+from ctr_assets.features import DEVICE, HOUR_OF_DAY, UNKNOWN_ID
+from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage.rows import iter_split
+
+Values = npt.NDArray[np.float64]
+Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which hour and which device each row is of: codes from 0 on, shape ``(n,)``; equal codes, equal cluster."""
+
+    hours: Codes
+    devices: Codes
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over rows and its standard error; None where the rows are of fewer than two clusters."""
+
+    value: float
+    standard_error: float | None
+
+
+def read_clusters(store: Store, encoded: Iterable[Manifest], rows_of: RowsOf) -> Clusters:
+    """The clusters of the rows, in the order of ``scored_impressions``."""
+    hours, devices = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    first_hour = 0
+    for manifest in encoded:
+        last_hour = first_hour
+        for _, rows in iter_split(store, manifest, rows_of.splits, [HOUR_OF_DAY, DEVICE]):
+            hours.append(rows.column(HOUR_OF_DAY).to_numpy() + np.int64(first_hour))
+            devices.append(rows.column(DEVICE).to_numpy().astype(np.int64))
+            last_hour = max(last_hour, int(hours[-1].max(initial=0)))
+        first_hour = last_hour + 1
+    return make_clusters(np.concatenate(hours), np.concatenate(devices))
+
+
+def make_clusters(hours: Codes, device_ids: Codes) -> Clusters:
+    """The clusters of hours and of vocabulary ids of devices, both of shape ``(n,)``.
+
+    An unknown device was hardly ever seen before, so each such row counts as a device of its own.
+    """
+    unknown = device_ids == UNKNOWN_ID
+    devices = device_ids.copy()
+    devices[unknown] = int(device_ids.max(initial=0)) + 1 + np.arange(int(unknown.sum()))
+    return Clusters(hours, devices)
+
+
+def estimate(values: Values, clusters: Clusters) -> Estimate:
+    """Mean of one value a row with its standard error; all of shape ``(n,)``, n at least 1."""
+    mean = float(values.mean())
+    residuals = values - mean
+    if min(np.ptp(clusters.hours), np.ptp(clusters.devices)) == 0:
+        return Estimate(mean, None)
+    both = np.unique(clusters.hours * (int(clusters.devices.max()) + 1) + clusters.devices, return_inverse=True)[1]
+    by_hour, by_device, by_both = (_variance(residuals, codes) for codes in (clusters.hours, clusters.devices, both))
+    # With few clusters the difference may come out too small, even negative: no less than either clustering alone says.
+    return Estimate(mean, float(np.sqrt(max(by_hour + by_device - by_both, by_hour, by_device))))
+
+
+def _variance(residuals: Values, codes: Codes) -> float:
+    """Cluster-robust variance of the mean, corrected for the number of clusters, at least two."""
+    count = int(np.count_nonzero(np.bincount(codes)))
+    sums = np.bincount(codes, weights=residuals)
+    return float(sums @ sums) / len(residuals) ** 2 * count / (count - 1)
+
+
+def compare(
+    labels: Labels, candidate: Probabilities, champion: Probabilities, clusters: Clusters, rows_text: str
+) -> Comparison:
+    """Compare two models' probabilities of the same rows, all of shape ``(n,)``, n at least 1."""
+    losses, champion_losses = logloss_of_rows(labels, candidate), logloss_of_rows(labels, champion)
+    difference = estimate(losses - champion_losses, clusters)
+    return Comparison(
+        rows_text=rows_text,
+        rows=len(labels),
+        clicks=int(labels.sum(dtype=np.int64)),
+        candidate=float(losses.mean()),
+        champion=float(champion_losses.mean()),
+        difference=difference.value,
+        standard_error=difference.standard_error,
+    )
+
+
+def auc_of_rows(labels: Labels, probabilities: Probabilities) -> Values | None:
+    """A value a row whose mean is the ROC AUC, shape ``(n,)``; None where the rows are of one class only.
+
+    Of a clicked row the share of the others that it is ranked above, of any other row the share of clicked ones that
+    are ranked above it (their "placements": DeLong et al., Biometrics 44, 1988; with clusters Obuchowski, Biometrics
+    53, 1997), so weighted that the variance of the mean is that of the AUC.
+    """
+    clicks = int(labels.sum(dtype=np.int64))
+    others = len(labels) - clicks
+    if not clicks or not others:
+        return None
+    inverse = np.unique(probabilities, return_inverse=True)[1]
+    clicked = np.bincount(inverse, weights=labels)
+    not_clicked = np.bincount(inverse) - clicked
+    others_below = (np.cumsum(not_clicked) - not_clicked / 2) / others
+    clicked_above = 1 - (np.cumsum(clicked) - clicked / 2) / clicks
+    placements = np.where(labels, others_below[inverse], clicked_above[inverse])
+    auc = float(others_below @ clicked) / clicks
+    weights = np.where(labels, len(labels) / clicks, len(labels) / others)
+    return auc + (placements - auc) * weights
