@@ -142,6 +142,8 @@ def _candidate_day(context: dg.AssetExecutionContext) -> str:
     return max(evaluated)
 
 
+# The newest model of the days before is read too. It is no dependency: the day's own model need not, and should not, be
+# there before the day is validated.
 @dg.asset(
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.multi_run(),

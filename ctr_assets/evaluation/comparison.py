@@ -1,5 +1,7 @@
 """Two models on the same rows: by how much one's logloss is more than the other's, and how sure that is."""
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Self
 
@@ -49,6 +51,27 @@ class Comparison:
         return (
             f"logloss {self.candidate:.5f} against {self.champion:.5f}, {self.increase:+.2%} with a standard error of "
             f"{error}, on {self.rows:,} {self.rows_text}"
+        )
+
+    @classmethod
+    def of_days(cls, days: Sequence[Self]) -> Self:
+        """The account of several days, whose chance is independent; at least one."""
+        shares = [day.rows / sum(each.rows for each in days) for day in days]
+        errors = [day.standard_error for day in days]
+
+        def mean(values: Iterable[float]) -> float:
+            return sum(share * value for share, value in zip(shares, values, strict=True))
+
+        return cls(
+            rows_text=f"rows of {len(days)} day{'s' if len(days) > 1 else ''}",
+            rows=sum(day.rows for day in days),
+            clicks=sum(day.clicks for day in days),
+            candidate=mean(day.candidate for day in days),
+            champion=mean(day.champion for day in days),
+            difference=mean(day.difference for day in days),
+            standard_error=None
+            if None in errors
+            else math.sqrt(sum((share * (error or 0.0)) ** 2 for share, error in zip(shares, errors, strict=True))),
         )
 
     def to_properties(self) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from ctr_assets.evaluation.uncertainty import compare, read_clusters
 from ctr_assets.storage import Manifest, Store, UnreadableError
 from ctr_assets.tables import (
     CHAMPION_MODEL,
+    CHAMPION_VALIDATION,
     CURRENT,
     ENCODED_FEATURES,
     EVALUATION_METRICS,
@@ -39,6 +40,8 @@ from ctr_assets.tables import (
     WIDE_DEEP_MODEL,
 )
 
+ACCOUNT_DAYS: Final = 7
+"""Days over which the account of the champion beside newer models is told: the week that days of traffic differ in."""
 LOOK_AHEAD: Final = 7
 """Days after both models among which the first with labelled rows is looked for."""
 
@@ -93,16 +96,37 @@ def hold_contest(store: Store, day: str, load_model: LoadModel) -> Contest:
                 comparison = compare_scorers(store, *unlearnt, load_model(candidate), scorer)
             elif day >= champion.properties["day"]:
                 comparison = compare_as_evaluated(store, evaluation, rows_of, *champion_scores(rows_of))
+        told = None if champion is None else account(store, champion, max(day, day_of(champion)))
         decision = decide(
             loglosses[WIDE_DEEP],
             baselines,
             comparison,
             is_fresher=champion is not None and day > champion.properties["day"],
             no_comparison=None if reason is None else f"{reason}: the baselines decide",
+            account=None if told is None else f"On days that were new, the newest models beside it: {told.text}",
         )
     return Contest(
         candidate, evaluation, champion, champion_scores, rows_of, loglosses, comparison, is_champion, decision
     )
+
+
+def account(store: Store, champion: Manifest, newest: str) -> Comparison | None:
+    """What ``champion_validation`` keeps of the champion beside the newest models, over the last days that were new.
+
+    It is told and does not decide: its models are not the candidate (``docs/promotion.md``). A day whose manifest is
+    damaged is left out. None where nothing is kept.
+    """
+    kept: list[Comparison] = []
+    for day in (shift(newest, -n) for n in range(ACCOUNT_DAYS)):
+        try:
+            validation = store.find(CHAMPION_VALIDATION, day)
+        except UnreadableError:
+            continue
+        told = {} if validation is None else validation.properties
+        comparison = Comparison.from_properties(told.get("comparison"))
+        if comparison is not None and told["champion_version"] == champion.properties["model_version"]:
+            kept.append(comparison)
+    return Comparison.of_days(kept) if kept else None
 
 
 def judged_on(evaluation: Manifest, champion: Manifest | None) -> RowsOf:

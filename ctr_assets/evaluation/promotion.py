@@ -32,6 +32,7 @@ def decide(
     *,
     is_fresher: bool = False,
     no_comparison: str | None = None,
+    account: str | None = None,
 ) -> Decision:
     """Whether the candidate takes the champion's place.
 
@@ -39,7 +40,7 @@ def decide(
     undefined). Beside the champion it must be better by more than chance; or, where it ``is_fresher``, shown to be
     worse by no more than :data:`MARGIN`, since what is in use grows worse every day that it is not replaced.
     ``champion`` is None where there is nothing to compare on; then it stays, unless ``no_comparison`` says why there is
-    none to compare with.
+    none to compare with. An ``account`` is told among the reasons.
     """
     if candidate is None:
         return Decision(False, "the candidate has no rows to be judged by", ("Its logloss is not defined",))
@@ -53,6 +54,8 @@ def decide(
         reasons.insert(0, "No rows to compare with the champion on" if champion is None else _capital(champion.text))
     else:
         reasons.insert(0, no_comparison)
+    if account is not None:
+        reasons.append(account)
     if lost:
         return Decision(
             False, f"the candidate's logloss of {candidate:.5f} does not beat {' and '.join(lost)}", tuple(reasons)

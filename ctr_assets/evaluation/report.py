@@ -102,13 +102,16 @@ def key_figures(headline: Headline) -> tuple[KeyFigure, ...]:
     """Logloss and ROC AUC of the challenger, each beside the champion or, where there is no other champion, the GBT."""
     rival = CHAMPION if CHAMPION in headline.standings else NAMES[GBT]
     ours, theirs = headline.standings[CHALLENGER], headline.standings[rival]
-    figures = [("logloss", ours.logloss, theirs.logloss)]
+    figures = [("logloss", ours.logloss, theirs.logloss, theirs.logloss_behind.value)]
     if ours.roc_auc is not None and theirs.roc_auc is not None:
-        figures.append(("ROC AUC", ours.roc_auc, theirs.roc_auc))
-    tone: Tone = "better" if theirs.logloss_behind.value > 0 else "worse" if theirs.logloss_behind.value < 0 else ""
+        figures.append(("ROC AUC", ours.roc_auc, theirs.roc_auc, ours.roc_auc.value - theirs.roc_auc.value))
     return tuple(
-        KeyFigure(f"{name}, {headline.rows_text}", with_error(mine), Cell(f"{rival} {with_error(other)}", tone))
-        for name, mine, other in figures
+        KeyFigure(
+            f"{name}, {headline.rows_text}",
+            with_error(mine),
+            Cell(f"{rival} {with_error(other)}", "better" if gain > 0 else "worse" if gain < 0 else ""),
+        )
+        for name, mine, other, gain in figures
     )
 
 

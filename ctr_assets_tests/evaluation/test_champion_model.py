@@ -137,7 +137,7 @@ def test_an_older_model_is_judged_on_the_champions_day_and_must_be_clearly_bette
     assert reported["compared_on"] == f"test rows of {NEXT_DAY}"
     assert reported["champion_logloss"] == _logloss(store, [NEXT_DAY], RowsOf.TEST, champion)
     assert reported["promoted"] is False
-    assert "as one that is not fresher must" in reported["decision"]
+    assert "not fresher than the champion, does not beat it" in reported["decision"]
     assert _champion(store) == champion
 
 

@@ -12,7 +12,14 @@ from ctr_assets.tables import CHAMPION_MODEL, CHAMPION_VALIDATION, ENCODED_FEATU
 from ctr_assets.training.score import Scorer
 from ctr_assets_tests.damaging import damage_file, manifest_path
 from ctr_assets_tests.encoded_days import reencode, with_column
-from ctr_assets_tests.evaluation.conftest import DAYS, TINY, RecordingReport, assert_as_contracted, train_wide_deep
+from ctr_assets_tests.evaluation.conftest import (
+    DAYS,
+    TINY,
+    RecordingReport,
+    assert_as_contracted,
+    evaluate_day,
+    train_wide_deep,
+)
 
 BEFORE, DAY, NEXT_DAY = DAYS
 CHAMPIONS = {"champion_day", "champion_version", "rows_of", "note", "metrics", "reference"}
@@ -102,6 +109,17 @@ def test_the_newest_other_model_is_scored_on_the_same_rows_before_any_model_lear
     assert kept["comparison"]["difference"] == reported["logloss_difference"]
     assert (kept["comparison"]["rows"], kept["comparison"]["clicks"]) == (len(labels), labels.sum())
     assert committed.inputs[candidate.reference] == candidate.version
+
+
+def test_what_is_kept_of_new_days_is_told_by_the_next_contest(promoted: Store):
+    _train_again(promoted)
+    reported, _ = _validate(promoted, NEXT_DAY)
+    evaluate_day(promoted, NEXT_DAY)
+    report = RecordingReport()
+    champion_model.run(champion_model.Params(store_url=promoted.url, day=NEXT_DAY), report)
+    told = report.metadata["reasons"]["raw_value"]
+    assert "On days that were new, the newest models beside it: logloss" in told
+    assert f"{reported['champion/rows']:,} rows of 1 day" in told
 
 
 def _assert_alone(store: Store, day: str) -> None:

@@ -89,6 +89,24 @@ def test_without_rows_of_its_own_a_candidate_is_not_promoted():
     assert decision.reasons
 
 
+def test_the_account_of_several_days_counts_each_by_its_rows():
+    days = [
+        Comparison("rows", 1_000, 100, 0.40, 0.41, -0.01, 0.004),
+        Comparison("rows", 3_000, 500, 0.42, 0.41, 0.01, 0.003),
+    ]
+    account = Comparison.of_days(days)
+    assert (account.rows, account.clicks) == (4_000, 600)
+    assert account.difference == pytest.approx(0.005)
+    assert account.candidate - account.champion == pytest.approx(account.difference)
+    assert account.standard_error == pytest.approx(((0.25 * 0.004) ** 2 + (0.75 * 0.003) ** 2) ** 0.5)
+    assert "4,000 rows of 2 days" in account.text
+    unsure = Comparison.of_days([*days, Comparison("rows", 10, 0, 0.3, 0.3, 0.0, None)])
+    assert unsure.standard_error is None
+    decision = decide(0.39, BASELINES, beside_champion(0.1), account=account.text)
+    assert decision.reasons[-1] == account.text
+    assert account.text not in decision.text
+
+
 def test_a_comparison_comes_back_from_a_manifest_as_it_was():
     comparison = beside_champion(0.01)
     assert Comparison.from_properties(comparison.to_properties()) == comparison
