@@ -57,12 +57,10 @@ def decide(
     if account is not None:
         reasons.append(account)
     if lost:
-        return Decision(
-            False, f"the candidate's logloss of {candidate:.5f} does not beat {' and '.join(lost)}", tuple(reasons)
-        )
+        return Decision(False, f"a logloss of {candidate:.5f} does not beat {' and '.join(lost)}", tuple(reasons))
     if no_comparison is not None:
         found = ", ".join(f"{name} ({logloss:.5f})" for name, logloss in baselines.items())
-        return Decision(True, f"the candidate's logloss of {candidate:.5f} beats {found}", tuple(reasons))
+        return Decision(True, f"a logloss of {candidate:.5f} beats {found}", tuple(reasons))
     promoted, finding = _beside_champion(champion, is_fresher)
     return Decision(promoted, finding, tuple(reasons))
 

@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import Field
 
 from ctr_assets.days import Day
-from ctr_assets.evaluation.contest import Contest, day_of, hold_contest
+from ctr_assets.evaluation.contest import Contest, hold_contest
+from ctr_assets.evaluation.evaluated import day_of
 from ctr_assets.evaluation.promotion import Decision
 from ctr_assets.evaluation.scored import WIDE_DEEP, ClickScorer, RowsOf
 from ctr_assets.jobs.parameters import DayParams

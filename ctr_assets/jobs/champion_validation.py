@@ -21,11 +21,13 @@ from pydantic import Field
 
 from ctr_assets.days import Day, shift
 from ctr_assets.evaluation.comparison import Comparison
-from ctr_assets.evaluation.contest import find_rival, name_rows, why_not_readable
+from ctr_assets.evaluation.contest import find_rival
+from ctr_assets.evaluation.evaluated import why_not_readable
 from ctr_assets.evaluation.metrics import Assessment, Labels, Metrics, Probabilities, assess, evaluate
 from ctr_assets.evaluation.plots import reliability
 from ctr_assets.evaluation.scored import RowsOf, count_rows, score_rows
 from ctr_assets.evaluation.uncertainty import compare, read_clusters
+from ctr_assets.evaluation.unlearnt import name_rows
 from ctr_assets.jobs.champion_model import load_model
 from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, picture

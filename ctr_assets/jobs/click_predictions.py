@@ -9,7 +9,7 @@ import os
 import time
 from typing import Any
 
-from ctr_assets.evaluation.contest import why_not_readable
+from ctr_assets.evaluation.evaluated import why_not_readable
 from ctr_assets.features import Split
 from ctr_assets.jobs.champion_model import load_model
 from ctr_assets.jobs.parameters import DayParams

@@ -16,14 +16,9 @@ from pydantic import Field
 
 from ctr_assets import __version__
 from ctr_assets.days import Day
-from ctr_assets.evaluation.contest import (
-    Contest,
-    as_evaluated,
-    evaluated_days,
-    hold_contest,
-    name_rows,
-)
+from ctr_assets.evaluation.contest import Contest, hold_contest
 from ctr_assets.evaluation.document import render_html, render_markdown, render_table
+from ctr_assets.evaluation.evaluated import as_evaluated, evaluated_days
 from ctr_assets.evaluation.headline import Headline, headline
 from ctr_assets.evaluation.metrics import assess
 from ctr_assets.evaluation.report import (
@@ -40,6 +35,7 @@ from ctr_assets.evaluation.scored import RowsOf, read_scored
 from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
 from ctr_assets.evaluation.trees import GbtScorer
 from ctr_assets.evaluation.uncertainty import read_clusters
+from ctr_assets.evaluation.unlearnt import name_rows
 from ctr_assets.jobs.champion_model import load_model
 from ctr_assets.jobs.evaluation_metrics import current_model
 from ctr_assets.jobs.parameters import DayParams

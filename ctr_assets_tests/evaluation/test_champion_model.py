@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from ctr_assets.evaluation.contest import evaluated_candidate
+from ctr_assets.evaluation.evaluated import evaluated_candidate
 from ctr_assets.evaluation.metrics import evaluate
 from ctr_assets.evaluation.promotion import Decision
 from ctr_assets.evaluation.scored import RowsOf, score_rows

@@ -184,8 +184,8 @@ def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: 
     train_wide_deep(store, DAY, WEAK)
     evaluate_day(store, DAY)
     reported = _report(store)
-    assert reported["verdict"].startswith("Not fit for promotion: the candidate")
-    assert "does not beat" in reported["verdict"]
+    assert reported["verdict"].startswith("Not fit for promotion: a logloss of")
+    assert "does not beat the GBT baseline" in reported["verdict"]
     assert "champion mean" in reported["segments"]["raw_value"]
     logloss = champion.properties["test_metrics"]["logloss"]
     assert f"| champion | {logloss:.4f} |" in _file(store, "report.md")
