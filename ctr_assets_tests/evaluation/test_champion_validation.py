@@ -6,9 +6,9 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ctr_assets.features import Split
-from ctr_assets.jobs import champion_model, champion_validation
+from ctr_assets.jobs import champion_model, champion_validation, evaluation_report
 from ctr_assets.storage import Manifest, Store
-from ctr_assets.tables import CHAMPION_MODEL, CHAMPION_VALIDATION, ENCODED_FEATURES, WIDE_DEEP_MODEL
+from ctr_assets.tables import CHAMPION_MODEL, CHAMPION_VALIDATION, ENCODED_FEATURES, EVALUATION_REPORT, WIDE_DEEP_MODEL
 from ctr_assets.training.score import Scorer
 from ctr_assets_tests.damaging import damage_file, manifest_path
 from ctr_assets_tests.encoded_days import reencode, with_column
@@ -111,15 +111,24 @@ def test_the_newest_other_model_is_scored_on_the_same_rows_before_any_model_lear
     assert committed.inputs[candidate.reference] == candidate.version
 
 
+def _reasons(store: Store) -> list[str]:
+    """Of the report of the day after the champion's."""
+    reasons: list[str] = store.manifest(EVALUATION_REPORT, NEXT_DAY).properties["reasons"]
+    return reasons
+
+
 def test_what_is_kept_of_new_days_is_told_by_the_next_contest(promoted: Store):
     _train_again(promoted)
     reported, _ = _validate(promoted, NEXT_DAY)
     evaluate_day(promoted, NEXT_DAY)
-    report = RecordingReport()
-    champion_model.run(champion_model.Params(store_url=promoted.url, day=NEXT_DAY), report)
-    told = report.metadata["reasons"]["raw_value"]
-    assert "On days that were new, the newest models beside it: logloss" in told
+    evaluation_report.run(evaluation_report.Params(store_url=promoted.url, day=NEXT_DAY), RecordingReport())
+    (told,) = [
+        each for each in _reasons(promoted) if "days that were new, the newest models beside it: logloss" in each
+    ]
     assert f"{reported['champion/rows']:,} rows of 1 day" in told
+    damage_file(promoted, manifest_path(promoted, CHAMPION_VALIDATION, NEXT_DAY), "cut off")
+    evaluation_report.run(evaluation_report.Params(store_url=promoted.url, day=NEXT_DAY), RecordingReport())
+    assert not any("days that were new" in each for each in _reasons(promoted))
 
 
 def _assert_alone(store: Store, day: str) -> None:
