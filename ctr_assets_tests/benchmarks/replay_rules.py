@@ -34,12 +34,13 @@ RULES: dict[str, Rule] = {
     "lower on the test split (the former rule)": lambda found, is_fresher: found.difference < 0,
     "better by two standard errors": lambda found, is_fresher: found.is_better,
     "or fresher and worse by at most 0.25 %": _margin(0.0025),
-    "or fresher and worse by at most 0.5 %": _margin(0.005),
+    f"or fresher and worse by at most {100 * MARGIN:g} %: ours": lambda found, is_fresher: (
+        decide(0.0, {}, found, is_fresher=is_fresher).promoted
+    ),
     "or fresher and worse by at most 1 %": _margin(0.01),
     "or fresher and measured within 0.5 %": lambda found, is_fresher: (
         found.is_better or (is_fresher and found.increase <= 0.005)
     ),
-    f"ours ({MARGIN:.2%})": lambda found, is_fresher: decide(0.0, {}, found, is_fresher=is_fresher).promoted,
 }
 
 
