@@ -73,7 +73,7 @@ def _beside_champion(comparison: Comparison | None, is_fresher: bool) -> tuple[b
     if not is_fresher:
         return False, f"the candidate, not fresher than the champion, does not beat it: {comparison.text}"
     if comparison.is_no_worse(MARGIN):
-        return True, f"the candidate is fresher than the champion and worse by at most {MARGIN:.1%}: {comparison.text}"
+        return True, f"the candidate is fresher than the champion and not worse by over {MARGIN:.1%}: {comparison.text}"
     return False, f"the candidate, fresher than the champion, may be worse by over {MARGIN:.1%}: {comparison.text}"
 
 
