@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, Self
 
 STANDARD_ERRORS: Final = 2.0
@@ -81,4 +81,4 @@ class Comparison:
     @classmethod
     def from_properties(cls, properties: dict[str, Any] | None) -> Self | None:
         """What :meth:`to_properties` gave; None of None."""
-        return None if properties is None else cls(**properties)
+        return None if properties is None else cls(**{field.name: properties[field.name] for field in fields(cls)})

@@ -80,6 +80,6 @@ def account(store: Store, champion: Manifest, newest: str) -> Comparison | None:
             continue
         told = {} if validation is None else validation.properties
         comparison = Comparison.from_properties(told.get("comparison"))
-        if comparison is not None and told["champion_version"] == champion.properties["model_version"]:
+        if comparison is not None and told.get("champion_version") == champion.properties["model_version"]:
             kept.append(comparison)
     return Comparison.of_days(kept) if kept else None
