@@ -20,6 +20,7 @@ $(if $(filter-out kind gke,$(OVERLAY)),$(error OVERLAY is '$(OVERLAY)': expected
 # Only these look at DATA; the tests and the checks have instances of their own.
 demo dev: export DAGSTER_HOME := $(INSTANCE)
 demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
+demo dev: export CTR_TRUTH_FOLDER ?= $(HOME_DIR)/truth
 demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
 .PHONY: help setup demo dev serve test test-long bench lint validate images manifests screenshots clean

@@ -39,6 +39,8 @@ SUBMISSION_COLUMNS: Final = (ID_COLUMN, LABEL_COLUMN)
 """All that a submission to the competition has: the prediction stands where the label does."""
 CATEGORICAL_COLUMNS: Final = tuple(c for c in RAW_COLUMNS if c not in (ID_COLUMN, LABEL_COLUMN, HOUR_COLUMN))
 HOUR_OF_DAY: Final = "hour_of_day"
+DEVICE: Final = "device_ip"
+"""The feature that tells devices apart: four impressions in five share one ``device_id``, that of devices without."""
 
 NO_SITE: Final = "85f751fd"
 """``site_id`` of an impression shown in an app."""

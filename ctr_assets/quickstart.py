@@ -68,6 +68,7 @@ def run_demo(rows: int, home: Path) -> None:
         "DAGSTER_HOME": str(home / "dagster"),
         "CTR_LANDING_URL": str(landing),
         "CTR_STORE_URL": str(home / "store"),
+        "CTR_TRUTH_FOLDER": str(truth),
     }
     (home / "dagster").mkdir(parents=True, exist_ok=True)
     print(f"1. {rows:,} impressions over {DAYS} days -> {landing}")

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
         None, "Where impressions are delivered, apart from the store (`make`: `DATA/landing`)", PLACE
     )
     store_url: Place | None = _setting(None, "Root of all tables and models (`make`: `DATA/store`)", PLACE)
+    truth_folder: File | None = _setting(
+        None,
+        "True click probabilities of the demo, told in reports as the best reachable (`make`: `DATA/truth`)",
+        "a folder",
+    )
     training_processes: int = _setting(
         1, "Data-parallel processes of one training on a laptop, through `torchrun`", ge=1, le=64
     )

@@ -39,7 +39,7 @@ FORBIDDEN = {
 BELOW = {
     "baselines": {"features", "storage", "tables", "training"},
     "etl": {"crosses", "features", "landing", "pictures", "plain_text", "split", "storage", "tables"},
-    "evaluation": {"features", "pictures", "plain_text", "storage", "tables"},
+    "evaluation": {"days", "features", "pictures", "plain_text", "storage", "tables"},
     "training": {"features", "storage", "tables"},
 }
 

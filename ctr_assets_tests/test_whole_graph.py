@@ -51,6 +51,15 @@ def test_metadata_is_what_the_contract_says(graph, asset):
     assert set(METADATA[asset]) - found <= OPTIONAL.get(asset, set())
 
 
+@pytest.mark.parametrize(
+    "asset", ["wide_deep_model", "evaluation_metrics", "evaluation_report", "champion_model", "champion_validation"]
+)
+def test_what_a_reader_wants_stands_first_also_in_the_event_log(graph, asset):
+    found = list(graph.metadata(asset, None if asset in UNPARTITIONED else DAYS[2]))
+    assert found == [key for key in METADATA[asset] if key in found]
+    assert "version" not in found[: len(found) // 3]
+
+
 def test_column_lineage_leads_from_every_feature_to_raw_columns(graph):
     lineage = graph.metadata("encoded_features", DAYS[1])["dagster/column_lineage"].deps_by_column
     assert set(lineage) == set(ENCODED_SCHEMA.names)

@@ -188,7 +188,7 @@ CHECKS: Final[dict[dg.AssetsDefinition, list[Check]]] = {
     evaluation_report: [
         Check(
             "no_worse_than_champion",
-            "A model of newer days is about as good as the champion; promotion asks for better",
+            "The model is about as good as the champion, on the rows that promotion compares them on",
             lambda store, day, limits: model.no_worse_than_champion(store, day, limits.max_logloss_increase),
             blocking=False,
         ),

@@ -38,7 +38,11 @@ def _kubernetes() -> dict[str, Any]:
 
 
 def _places() -> Places:
-    return Places(landing_url=SETTINGS.landing_url or "", store_url=SETTINGS.store_url or "")
+    return Places(
+        landing_url=SETTINGS.landing_url or "",
+        store_url=SETTINGS.store_url or "",
+        truth_folder=SETTINGS.truth_folder or "",
+    )
 
 
 DEPLOYMENTS: Final[dict[str, Callable[[], dict[str, Any]]]] = {"laptop": _laptop, "kubernetes": _kubernetes}

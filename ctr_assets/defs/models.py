@@ -145,7 +145,7 @@ def evaluation_report(
 
     ``report.html`` is complete in itself, to be sent to a colleague.
     """
-    return launch_each_day(context, pytorch_launcher, places, config)
+    return launch_each_day(context, pytorch_launcher, places, config, truth_folder=places.truth_folder or None)
 
 
 # The report first: it is written against the champion that this asset may replace.
@@ -162,7 +162,7 @@ def champion_model(
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult:
-    """The promoted model: replaced only by one with a lower logloss on the same rows that also beats the baselines."""
+    """The promoted model: replaced by one that beats the baselines and is better, or fresher and about as good."""
     return launch_once(
         context, pytorch_launcher, places, config, day=chosen(config).get("candidate_day") or _candidate_day(context)
     )
@@ -178,6 +178,8 @@ def _candidate_day(context: dg.AssetExecutionContext) -> str:
     return max(evaluated)
 
 
+# The newest model of the days before is read too. It is no dependency: the day's own model need not, and should not, be
+# there before the day is validated.
 @dg.asset(
     partitions_def=daily,
     backfill_policy=dg.BackfillPolicy.multi_run(),
@@ -195,7 +197,8 @@ def champion_validation(
 ) -> dg.MaterializeResult:
     """The champion on the day's impressions before any model has learnt from them: how good what is in use still is.
 
-    Of a day that the champion may have learnt from only the test rows count. A day on which nothing can be scored is
+    The newest other model is scored beside it, with the paired difference of their logloss. Of a day that the champion
+    may have learnt from only the test rows count. A day on which nothing can be scored is
     materialized all the same, without figures and with a note.
     """
     return launch_each_day(context, pytorch_launcher, places, config)

@@ -17,6 +17,7 @@ class Places(dg.ConfigurableResource):
 
     landing_url: str = Field(description="Where impressions are delivered")
     store_url: str = Field(description="Root of all tables and models")
+    truth_folder: str = Field(default="", description="True click probabilities, which only the demo has")
 
     @model_validator(mode="after")
     def _are_apart(self) -> Self:

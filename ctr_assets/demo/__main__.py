@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from ctr_assets.demo.calendar import Drift
 from ctr_assets.demo.generate import generate
 from ctr_assets.demo.published import FIRST_PUBLISHED_DAY
 
@@ -32,6 +33,14 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--days", type=int, default=10, help="consecutive days (default: %(default)s)")
     p.add_argument("--seed", type=int, default=2014, help="the same seed gives the same bytes (default: %(default)s)")
     p.add_argument("--gzip", action="store_true", help="write impressions.csv.gz")
+    p.add_argument(
+        "--drift",
+        type=Drift,
+        choices=list(Drift),
+        default=Drift.PUBLISHED,
+        help="none: every day is like the first; published: new values and click rates as in the log; fast: besides, "
+        "the effects of values turn by 3 degrees a day (default: %(default)s)",
+    )
     p.add_argument("--workers", type=int, help="processes (default: one per core)")
     return p
 

@@ -3,6 +3,7 @@ ones repeat them in a cycle."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +16,38 @@ CENTURY = range(2000, 2100)
 """The log writes an hour with a two-digit year."""
 
 
+class Drift(StrEnum):
+    """How days differ from one another, and so how fast a model ages."""
+
+    NONE = "none"
+    """Every day is like the first: its volume, its click rate, its values, its effects."""
+    PUBLISHED = "published"
+    """Volumes, click rates and new values as in the published log; the effect of a value stays what it is."""
+    FAST = "fast"
+    """As published, and the effects turn into those of another click model by TURN a day."""
+
+
+TURN = np.pi / 60
+"""Three degrees a day: after 30 days nothing is left of the effects (but those of the published click rates)."""
+
+
 @dataclass(frozen=True)
 class DayPlan:
     """One day of traffic.
 
     Attributes:
         day: the UTC date.
-        age_days: days since 2014-10-21; negative before it.
+        age_days: days since 2014-10-21, by which values appear; negative before it; 0 without drift.
         hourly_rows: shape (24,), impressions of each hour.
         click_rate: expected clicks per impression.
+        turn: how far the effects have turned into another click model's, in radians.
     """
 
     day: date
     age_days: int
     hourly_rows: NDArray[np.int64]
     click_rate: float
+    turn: float = 0.0
 
     @property
     def rows(self) -> int:
@@ -50,13 +68,14 @@ def split_rows(rows: int, weights: NDArray[np.int64]) -> NDArray[np.int64]:
     return ends - np.concatenate([[0], ends[:-1]])
 
 
-def plan_days(rows: int, first_day: date, days: int) -> list[DayPlan]:
+def plan_days(rows: int, first_day: date, days: int, drift: Drift = Drift.PUBLISHED) -> list[DayPlan]:
     """The plan of each day, in date order.
 
     Args:
         rows: impressions over all days, 1 to MAX_ROWS.
         first_day: first UTC date; all days are of CENTURY.
         days: number of consecutive days, >= 1.
+        drift: how they differ.
 
     Raises:
         ValueError: an argument is out of range.
@@ -71,7 +90,7 @@ def plan_days(rows: int, first_day: date, days: int) -> list[DayPlan]:
         raise ValueError(f"{days} days from {first_day} are not all of 2000 to 2099, as the log's two-digit years are")
     figures = published()
     dates = [first_day + timedelta(days=offset) for offset in range(days)]
-    ages = [(day - FIRST_PUBLISHED_DAY).days for day in dates]
+    ages = [0 if drift is Drift.NONE else (day - FIRST_PUBLISHED_DAY).days for day in dates]
     cycle = np.array(ages) % len(figures.daily_rows)
     plans = []
     for day, age, position, day_rows in zip(
@@ -79,5 +98,7 @@ def plan_days(rows: int, first_day: date, days: int) -> list[DayPlan]:
     ):
         # Only the 21st has its hours published completely; the other days take the profile of all ten days.
         profile = figures.hourly_rows_first_day if position == 0 else figures.hourly_rows
-        plans.append(DayPlan(day, age, split_rows(int(day_rows), profile), float(figures.daily_click_rate[position])))
+        turn = TURN * age if drift is Drift.FAST else 0.0
+        click_rate = float(figures.daily_click_rate[position])
+        plans.append(DayPlan(day, age, split_rows(int(day_rows), profile), click_rate, turn))
     return plans

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from ctr_assets.demo.calendar import DayPlan
 from ctr_assets.demo.click_effects import build_click_model
-from ctr_assets.demo.click_model import ClickModel
 from ctr_assets.demo.devices import device_addresses, device_ids
 from ctr_assets.demo.files import complete_file, open_csv
 from ctr_assets.demo.identifiers import impression_ids
 from ctr_assets.demo.rows import HEADER, TRUTH_SCHEMA, csv_bytes, field_texts, hour_texts, truth_batch
-from ctr_assets.demo.sampling import draw_impressions
+from ctr_assets.demo.sampling import Impressions, draw_impressions
 from ctr_assets.demo.score import TruthScore
 from ctr_assets.demo.vocabulary import Vocabulary, build_vocabulary
 
@@ -91,8 +90,7 @@ def _chunks(task: DayTask) -> Iterator[tuple[NDArray[np.bytes_], NDArray[np.floa
     """Ids, probabilities, clicks and CSV lines of each chunk of the day, in order of the hour."""
     plan = task.plan
     vocabulary = build_vocabulary(task.last_age)
-    model = build_click_model(task.last_age, task.seed)
-    intercept = _day_intercept(task, vocabulary, model)
+    intercept = _day_intercept(task, vocabulary)
     hour_ends = np.cumsum(plan.hourly_rows)
     hour_values = hour_texts(plan.day.strftime("%y%m%d"))
     for number, first_row in enumerate(range(0, plan.rows, CHUNK_ROWS)):
@@ -100,7 +98,7 @@ def _chunks(task: DayTask) -> Iterator[tuple[NDArray[np.bytes_], NDArray[np.floa
         rng = _random(task, number)
         hours = np.searchsorted(hour_ends, np.arange(first_row, first_row + rows), side="right")
         x = draw_impressions(rng, vocabulary, hours, plan.age_days)
-        probabilities = sigmoid(model.logits(x) + intercept)
+        probabilities = sigmoid(_logits(task, x) + intercept)
         clicks = rng.random(rows) < probabilities
         texts = field_texts(vocabulary, x)
         texts["id"] = impression_ids(plan.day.toordinal(), first_row, rows, task.seed)
@@ -112,13 +110,22 @@ def _chunks(task: DayTask) -> Iterator[tuple[NDArray[np.bytes_], NDArray[np.floa
         yield texts["id"], probabilities, clicks, csv_bytes(texts)
 
 
-def _day_intercept(task: DayTask, vocabulary: Vocabulary, model: ClickModel) -> float:
+def _logits(task: DayTask, x: Impressions) -> NDArray[np.float64]:
+    """The click model of the day, shape (n,): the seed's own, turned into the next seed's as far as the plan says."""
+    logits = build_click_model(task.last_age, task.seed).logits(x)
+    if not task.plan.turn:
+        return logits
+    other = build_click_model(task.last_age, task.seed + 1).logits(x)
+    return np.cos(task.plan.turn) * logits + np.sin(task.plan.turn) * other
+
+
+def _day_intercept(task: DayTask, vocabulary: Vocabulary) -> float:
     """The day's intercept, solved on a pilot sample of the day's traffic."""
     rng = _random(task, PILOT_CHUNK)
     weights = task.plan.hourly_rows / max(task.plan.rows, 1)
     hours = rng.choice(24, size=PILOT_ROWS, p=weights) if task.plan.rows else np.zeros(PILOT_ROWS, dtype=np.int64)
     return solve_intercept(
-        model.logits(draw_impressions(rng, vocabulary, hours, task.plan.age_days)), task.plan.click_rate
+        _logits(task, draw_impressions(rng, vocabulary, hours, task.plan.age_days)), task.plan.click_rate
     )
 
 

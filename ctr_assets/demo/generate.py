@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
-from ctr_assets.demo.calendar import plan_days
+from ctr_assets.demo.calendar import Drift, plan_days
 from ctr_assets.demo.day_writer import DayTask, write_day
 from ctr_assets.demo.published import FIRST_PUBLISHED_DAY, published
 from ctr_assets.demo.score import TruthScore
@@ -52,12 +52,13 @@ def generate(
     seed: int = 2014,
     gzip: bool = False,
     workers: int | None = None,
+    drift: Drift = Drift.PUBLISHED,
     progress: Callable[[int], None] | None = None,
 ) -> DemoSummary:
     """Writes `landing/day=YYYY-MM-DD/impressions.csv[.gz]` and `truth/day=YYYY-MM-DD.parquet` for every day.
 
-    The same rows, days and seed give the same bytes, whatever the number of workers. A file appears only when it is
-    complete; files of the same day are replaced.
+    The same rows, days, drift and seed give the same bytes, whatever the number of workers. A file appears only when it
+    is complete; files of the same day are replaced.
 
     Args:
         rows: impressions over all days, split in the published proportions.
@@ -68,6 +69,7 @@ def generate(
         seed: of the click model and all draws, >= 0.
         gzip: compress the CSV files.
         workers: processes, each writing one day at a time; None for one per core.
+        drift: how the days differ from one another.
         progress: told the number of new rows from time to time.
 
     Raises:
@@ -81,7 +83,7 @@ def generate(
         raise ValueError(f"seed is {seed}: give a number of at least 0")
     if workers is not None and workers < 1:
         raise ValueError(f"workers is {workers}: give at least 1, or none for one per core")
-    plans = plan_days(rows, first_day, days)
+    plans = plan_days(rows, first_day, days, drift)
     landing, truth = Path(landing), Path(truth)
     for folder in (landing, truth):
         _check_writable(folder)

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from ctr_assets.evaluation.document import Cell, Section, Table, render_sections
 from ctr_assets.evaluation.scored import CONSTANT, WIDE_DEEP
-from ctr_assets.evaluation.uncertainty import LOGLOSS_ERROR, auc_error, ratio_error
 from ctr_assets.features import FEATURE_BY_NAME, Split
 from ctr_assets.plain_text import in_markdown
 
@@ -18,7 +17,7 @@ _SPLITS: Final = (Split.TRAIN, Split.VALIDATION, Split.TEST, Split.UNLABELLED)
 Card = Mapping[str, Any]
 """What ``card.json`` beside the weights holds (``training/card.py``); older ones lack some of it."""
 Figures = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Of each set of rows and each model: the fields of ``Metrics``, and standard errors (``uncertainty.figures_of``)."""
+"""Of each set of rows and each model: the fields of ``Metrics``, and standard errors (``evaluated.figures_of``)."""
 
 
 def render_card(card: Card, version: str, figures: Figures, next_day: str, use: str = "") -> str:
@@ -131,9 +130,9 @@ def _figures(card: Card, figures: Figures, next_day: str) -> Section:
             model,
             _count(of.get("rows")),
             _count(of.get("clicks")),
-            _figure(of.get("logloss"), of.get(LOGLOSS_ERROR)),
+            _figure(of.get("logloss"), of.get("logloss_standard_error")),
             _figure(of.get("normalized_entropy")),
-            _figure(of.get("roc_auc"), None if model == CONSTANT else auc_error(of)),
+            _figure(of.get("roc_auc"), None if model == CONSTANT else of.get("roc_auc_standard_error")),
             _figure(of.get("pr_auc")),
         )
         for rows_of, of_models in of_rows.items()
@@ -144,8 +143,8 @@ def _figures(card: Card, figures: Figures, next_day: str) -> Section:
         "were met, with dropout. Validation chose the epoch, so it flatters a little. Test rows are of the same days "
         f"and were never learnt from. Next day, of which nothing was learnt: {next_day}.",
         f"{CONSTANT} is the click rate of the training rows, said of every row. Normalized entropy is a logloss "
-        "divided by that of the rows' own click rate. What follows ± is a standard error, rows taken as independent; "
-        "impressions of one device resemble each other, so the truth is somewhat larger.",
+        "divided by that of the rows' own click rate. What follows ± is a standard error, with hours and "
+        "devices taken as clusters.",
     ]
     notes = {
         f"{of}, {model}: {note}"
@@ -162,16 +161,15 @@ def _calibration(figures: Figures) -> Section:
         (
             rows_of.replace("_", " "),
             model,
-            _figure(of.get("calibration_ratio"), ratio_error(of)),
+            _figure(of.get("calibration_ratio"), of.get("calibration_ratio_standard_error")),
             _figure(of.get("expected_calibration_error")),
         )
         for rows_of, of_models in figures.items()
         for model, of in of_models.items()
     ]
     text = (
-        "Calibration ratio: mean prediction divided by click rate; above 1, more clicks are promised than come. Its "
-        "standard error takes the clicks as a Poisson count. Calibration error: mean distance of prediction and click "
-        "rate over 15 bins of equally many rows."
+        "Calibration ratio: mean prediction divided by click rate; above 1, more clicks are promised than come. "
+        "Calibration error: mean distance of prediction and click rate over 15 bins of equally many rows."
     )
     columns = ("rows", "model", "calibration ratio", "calibration error")
     return Section("Calibration", (text,), tables=(_table(columns, lines, text_columns=2),))

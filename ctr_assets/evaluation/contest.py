@@ -1,67 +1,102 @@
-"""A day's model against the champion, on the same rows and by the same rule for whoever asks: report or promotion."""
+"""A day's model against the champion, by the same rule for whoever asks: report, check or promotion.
+
+They are judged on the rows of the day that follows both, of which neither has learnt (progressive validation, McMahan
+et al., "Ad click prediction: a view from the trenches", KDD 2013). Where there is no such day yet, the test split
+decides: that of the candidate's window, or of the champion's own day where the candidate is the older one, since an
+old model is at its best on old days.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, partial
 
-import numpy as np
-import numpy.typing as npt
-
-from ctr_assets.evaluation.metrics import evaluate
-from ctr_assets.evaluation.promotion import Decision, decide
-from ctr_assets.evaluation.scored import BASELINES, MODELS, NAMES, WIDE_DEEP, ClickScorer, RowsOf, score_rows
-from ctr_assets.storage import Manifest, Store, UnreadableError
-from ctr_assets.tables import (
-    CHAMPION_MODEL,
-    CURRENT,
-    ENCODED_FEATURES,
-    EVALUATION_METRICS,
-    FEATURE_VOCABULARY,
-    WIDE_DEEP_MODEL,
+from ctr_assets.evaluation.comparison import Comparison
+from ctr_assets.evaluation.evaluated import (
+    day_of,
+    evaluated_candidate,
+    evaluated_days,
+    score_as_evaluated,
+    why_not_readable,
 )
+from ctr_assets.evaluation.metrics import Labels, Probabilities
+from ctr_assets.evaluation.promotion import Decision, decide
+from ctr_assets.evaluation.scored import BASELINES, NAMES, WIDE_DEEP, ClickScorer, RowsOf
+from ctr_assets.evaluation.unlearnt import account, compare_as_evaluated, compare_scorers, unlearnt_day
+from ctr_assets.storage import Manifest, Store, UnreadableError
+from ctr_assets.tables import CHAMPION_MODEL, CURRENT
+
+LoadModel = Callable[[Manifest], ClickScorer]
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What a decision was made from, and the decision. Loglosses are nats a row, all on the same test rows."""
+    """What a decision was made from, and the decision. Loglosses are nats a row."""
 
     candidate: Manifest
     evaluation: Manifest
     champion: Manifest | None
-    champion_scores: npt.NDArray[np.float32] | None
-    """The champion's probability of each test row in the order of ``scored_impressions``; None when not comparable."""
+    champion_scores: Callable[[RowsOf], tuple[Labels, Probabilities]] | None
+    """Labels and the champion's probabilities of evaluated rows, in the order of ``scored_impressions``; None when
+    there is no champion that can read them, or it is the candidate itself."""
+    rows_of: RowsOf
+    """The evaluated rows that the baselines are compared on."""
     loglosses: dict[str, float | None]
-    """Of each evaluated model."""
-    champion_logloss: float | None
+    """Of each evaluated model on those rows."""
+    comparison: Comparison | None
     is_champion: bool
     """Whether the candidate is the very model that is the champion."""
     decision: Decision
 
 
-def hold_contest(store: Store, day: str, load_champion: Callable[[Manifest], ClickScorer]) -> Contest:
+def hold_contest(store: Store, day: str, load_model: LoadModel) -> Contest:
     """Judge the day's model as it was evaluated against the champion as it is now; commits nothing.
 
     Raises ValueError when a model or its rows changed after the evaluation.
     """
     candidate, evaluation = evaluated_candidate(store, day)
-    figures = evaluation.properties["metrics"][RowsOf.TEST.value]
-    loglosses = {model: figures[model]["logloss"] for model in MODELS}
-    champion, scorer, reason = find_rival(store, day, candidate.properties["vocabulary_fingerprint"], load_champion)
-    scores = champion_logloss = None
-    if scorer is not None:
-        labels, scores = score_as_evaluated(store, evaluation, scorer)
-        champion_logloss = evaluate(labels, scores).logloss
+    for scored in evaluation.properties["metrics"]:
+        evaluated_days(store, evaluation, RowsOf(scored))
+    champion, scorer, reason = find_rival(store, day, candidate.properties["vocabulary_fingerprint"], load_model)
     is_champion = champion is not None and champion.properties["model_version"] == candidate.version
+    rows_of = judged_on(evaluation, champion)
+    loglosses = {
+        model: figures["logloss"] for model, figures in evaluation.properties["metrics"][rows_of.value].items()
+    }
+    baselines = {f"the {NAMES[model]}": loglosses[model] for model in BASELINES}
+    comparison = champion_scores = None
     if is_champion:
         decision = Decision(False, "the candidate is the champion already", ())
     else:
-        baselines = {f"the {NAMES[model]}": loglosses[model] for model in BASELINES}
-        no_comparison = None if reason is None else f"{reason}: the baselines decide"
-        decision = decide(loglosses[WIDE_DEEP], baselines, champion_logloss, no_comparison=no_comparison)
-    return Contest(candidate, evaluation, champion, scores, loglosses, champion_logloss, is_champion, decision)
+        if champion is not None and scorer is not None:
+            champion_scores = cache(partial(score_as_evaluated, store, evaluation, scorer))
+            unlearnt = unlearnt_day(store, champion, evaluation) if rows_of is RowsOf.TEST else None
+            if unlearnt is not None:
+                comparison = compare_scorers(store, *unlearnt, load_model(candidate), scorer)
+            elif day >= champion.properties["day"]:
+                comparison = compare_as_evaluated(store, evaluation, rows_of, *champion_scores(rows_of))
+        told = None if champion is None else account(store, champion, max(day, day_of(champion)))
+        decision = decide(
+            loglosses[WIDE_DEEP],
+            baselines,
+            comparison,
+            is_fresher=champion is not None and day > champion.properties["day"],
+            no_comparison=None if reason is None else f"{reason}: the baselines decide",
+            account=None if told is None else f"On days that were new, the newest models beside it: {told.text}",
+        )
+    return Contest(
+        candidate, evaluation, champion, champion_scores, rows_of, loglosses, comparison, is_champion, decision
+    )
+
+
+def judged_on(evaluation: Manifest, champion: Manifest | None) -> RowsOf:
+    """The evaluated rows that tell most: those of the next day, unless it is missing or the champion learnt from it."""
+    has_next_day = RowsOf.NEXT_DAY.value in evaluation.properties["metrics"]
+    is_newer = champion is not None and champion.properties["day"] > evaluation.partition
+    return RowsOf.NEXT_DAY if has_next_day and not is_newer else RowsOf.TEST
 
 
 def find_rival(
-    store: Store, day: str, fingerprint: str, load_champion: Callable[[Manifest], ClickScorer]
+    store: Store, day: str, fingerprint: str, load_model: LoadModel
 ) -> tuple[Manifest | None, ClickScorer | None, str | None]:
     """The champion, and its scorer; or, where it cannot score rows of ``day`` encoded by a vocabulary, why not.
 
@@ -77,75 +112,6 @@ def find_rival(
     if reason is not None:
         return champion, None, reason
     try:
-        return champion, load_champion(champion), None
+        return champion, load_model(champion), None
     except UnreadableError as e:
         return None, None, f"The champion is damaged: {e}"
-
-
-def evaluated_candidate(store: Store, day: str) -> tuple[Manifest, Manifest]:
-    """The day's model and its evaluation. Raises ValueError when the evaluation is of another version of the model."""
-    evaluation = store.manifest(EVALUATION_METRICS, day)
-    return as_evaluated(store, evaluation, WIDE_DEEP_MODEL), evaluation
-
-
-def as_evaluated(store: Store, evaluation: Manifest, table: str) -> Manifest:
-    """A table of the evaluation's day; ValueError when the evaluation was made from another version of it."""
-    day = evaluation.partition
-    manifest = store.manifest(table, day)
-    evaluated = evaluation.inputs.get(manifest.reference)
-    if evaluated != manifest.version:
-        raise ValueError(
-            f"{EVALUATION_METRICS}[{day}] is of version {evaluated} of {table}[{day}], which is now "
-            f"{manifest.version}: materialize {EVALUATION_METRICS} for {day} again"
-        )
-    return manifest
-
-
-def why_not_readable(store: Store, champion: Manifest, day: str, fingerprint: str) -> str | None:
-    """Why the champion cannot read rows encoded by the vocabulary of ``day`` with this fingerprint; None when it can.
-
-    It can when one vocabulary is a prefix of the other: the later day's chain then holds both fingerprints.
-    """
-    fingerprints = [
-        (str(champion.properties["day"]), champion.properties["vocabulary_fingerprint"]),
-        (day, fingerprint),
-    ]
-    later = max(day for day, _ in fingerprints)
-    vocabulary = store.find(FEATURE_VOCABULARY, later)
-    chain = {} if vocabulary is None else vocabulary.properties["chain"]
-    if all(chain.get(day) == fingerprint for day, fingerprint in fingerprints):
-        return None
-    return (
-        f"The champion of {champion.properties['day']} cannot read these rows: its ids are not those of "
-        f"{FEATURE_VOCABULARY}[{later}]"
-    )
-
-
-def evaluated_days(store: Store, evaluation: Manifest) -> list[Manifest]:
-    """The encoded days of the evaluation's window, oldest first; ValueError when one changed since."""
-    day = evaluation.partition
-    encoded = [store.manifest(ENCODED_FEATURES, each) for each in sorted(set(evaluation.properties["window"]))]
-    changed = [each.partition for each in encoded if evaluation.inputs.get(each.reference) != each.version]
-    if changed:
-        raise ValueError(
-            f"{ENCODED_FEATURES} of {', '.join(changed)} changed after {EVALUATION_METRICS}[{day}] was made: "
-            f"materialize {EVALUATION_METRICS} for {day} again"
-        )
-    return encoded
-
-
-def score_as_evaluated(
-    store: Store, evaluation: Manifest, scorer: ClickScorer
-) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """Labels and a model's probabilities of the very test rows that the evaluation was made on; ValueError otherwise.
-
-    In the order of ``scored_impressions``.
-    """
-    labels, probabilities = score_rows(store, evaluated_days(store, evaluation), RowsOf.TEST, scorer)
-    rows = evaluation.properties["metrics"][RowsOf.TEST.value][WIDE_DEEP]["rows"]
-    if len(labels) != rows:
-        raise ValueError(
-            f"{len(labels):,} test rows of {evaluation.partition} instead of {rows:,}: "
-            f"materialize {EVALUATION_METRICS} for {evaluation.partition} again"
-        )
-    return labels, probabilities

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from ctr_assets.evaluation.metrics import logloss_of_rows
 from ctr_assets.evaluation.scored import SCORING_COLUMNS, ClickScorer, RowsOf, count_rows
-from ctr_assets.evaluation.uncertainty import row_loglosses
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.storage.rows import iter_split
 from ctr_assets.tables import ENCODED_SCHEMA
@@ -68,7 +68,7 @@ def permutation_importances(
     if rows.num_rows < 2:
         return []
     labels = rows["label"].to_numpy()
-    losses = row_loglosses(labels, scorer.predict(rows))
+    losses = logloss_of_rows(labels, scorer.predict(rows))
     rng = np.random.default_rng(seed)
     lenders = np.stack([rng.permutation(rows.num_rows) for _ in range(repeats)])
 
@@ -80,7 +80,7 @@ def permutation_importances(
         increases = np.zeros(lent.shape)
         if row.size:
             shuffled = with_ids(rows.take(pa.array(row)), feature, lent[repeat, row])
-            increases[repeat, row] = row_loglosses(labels[row], scorer.predict(shuffled)) - losses[row]
+            increases[repeat, row] = logloss_of_rows(labels[row], scorer.predict(shuffled)) - losses[row]
         return Importance(feature, float(increases.mean()), standard_error(increases, lenders))
 
     return sorted(map(importance, features), key=lambda each: (-each.increase, each.feature))

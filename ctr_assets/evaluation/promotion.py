@@ -1,6 +1,14 @@
-"""Whether a candidate becomes the champion: a pure decision over loglosses on the same rows."""
+"""Whether a candidate becomes the champion: a pure decision; why it is so, ``docs/promotion.md``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+from ctr_assets.evaluation.comparison import Comparison
+
+MARGIN: Final = 0.005
+"""A fresher candidate must be shown to be worse by no more than this share of the champion's logloss: the one-sided
+test of non-inferiority. Chosen by replay (``docs/promotion.md``)."""
 
 
 @dataclass(frozen=True)
@@ -19,32 +27,62 @@ class Decision:
 
 def decide(
     candidate: float | None,
-    baselines: dict[str, float | None],
-    champion: float | None,
+    baselines: Mapping[str, float | None],
+    champion: Comparison | None,
     *,
+    is_fresher: bool = False,
     no_comparison: str | None = None,
+    account: str | None = None,
 ) -> Decision:
-    """Compare loglosses, each in nats a row on the same rows; None where those rows leave it undefined.
+    """Whether the candidate takes the champion's place.
 
-    The candidate must be strictly better than every baseline, and than the champion unless ``no_comparison`` says why
-    there is none to compare with. An equal champion stays: replacing it would change what is served for nothing.
+    It must have a lower logloss than every baseline (nats a row, all on the same rows; None where those rows leave it
+    undefined). Beside the champion it must be better by more than chance; or, where it ``is_fresher``, shown to be
+    worse by no more than :data:`MARGIN`, since what is in use grows worse every day that it is not replaced.
+    ``champion`` is None where there is nothing to compare on; then it stays, unless ``no_comparison`` says why there is
+    none to compare with. An ``account`` is told among the reasons.
     """
     if candidate is None:
-        return Decision(
-            False, "the candidate has no test rows to be judged by", ("The candidate's logloss is not defined",)
-        )
-    rivals = dict(baselines) if no_comparison else {"the champion": champion, **baselines}
-    lost = [name for name, logloss in rivals.items() if logloss is None or candidate >= logloss]
-    reasons = [_compared(candidate, name, logloss) for name, logloss in rivals.items()]
-    if no_comparison:
+        return Decision(False, "the candidate has no rows to be judged by", ("Its logloss is not defined",))
+    reasons = [_beside(candidate, name, logloss) for name, logloss in baselines.items()]
+    lost = [
+        f"{name} ({'undefined' if logloss is None else f'{logloss:.5f}'})"
+        for name, logloss in baselines.items()
+        if logloss is None or candidate >= logloss
+    ]
+    if no_comparison is None:
+        reasons.insert(0, "No rows to compare with the champion on" if champion is None else _capital(champion.text))
+    else:
         reasons.insert(0, no_comparison)
+    if account is not None:
+        reasons.append(account)
     if lost:
-        return Decision(False, f"the candidate does not beat {' and '.join(lost)}", tuple(reasons))
-    return Decision(True, f"the candidate beats {' and '.join(rivals)}", tuple(reasons))
+        return Decision(False, f"a logloss of {candidate:.5f} does not beat {' and '.join(lost)}", tuple(reasons))
+    if no_comparison is not None:
+        found = ", ".join(f"{name} ({logloss:.5f})" for name, logloss in baselines.items())
+        return Decision(True, f"a logloss of {candidate:.5f} beats {found}", tuple(reasons))
+    promoted, finding = _beside_champion(champion, is_fresher)
+    return Decision(promoted, finding, tuple(reasons))
 
 
-def _compared(candidate: float, name: str, logloss: float | None) -> str:
+def _beside_champion(comparison: Comparison | None, is_fresher: bool) -> tuple[bool, str]:
+    if comparison is None:
+        return False, "there are no rows to compare the candidate and the champion on"
+    if comparison.is_better:
+        return True, f"the candidate beats the champion: {comparison.text}"
+    if not is_fresher:
+        return False, f"the candidate, not fresher than the champion, does not beat it: {comparison.text}"
+    if comparison.is_no_worse(MARGIN):
+        return True, f"the candidate is fresher than the champion and not worse by over {MARGIN:.1%}: {comparison.text}"
+    return False, f"the candidate, fresher than the champion, may be worse by over {MARGIN:.1%}: {comparison.text}"
+
+
+def _beside(candidate: float, name: str, logloss: float | None) -> str:
     if logloss is None:
         return f"The logloss of {name} is not defined on these rows"
     verb = "beats" if candidate < logloss else "does not beat"
-    return f"Logloss {candidate:.6f} {verb} {name}'s {logloss:.6f} ({candidate / logloss - 1:+.3%})"
+    return f"Logloss {candidate:.5f} {verb} {name}'s {logloss:.5f} ({candidate / logloss - 1:+.2%})"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ctr_assets.evaluation.card import libraries_of
+from ctr_assets.evaluation.card import libraries_of, started_from
+from ctr_assets.evaluation.comparison import STANDARD_ERRORS
 from ctr_assets.evaluation.contest import Contest
 from ctr_assets.evaluation.document import Cell, Document, KeyFigure, Picture, Section, Table, Tone
+from ctr_assets.evaluation.headline import Headline
 from ctr_assets.evaluation.importance import REPEATS, Importance
 from ctr_assets.evaluation.metrics import Assessment, Metrics
 from ctr_assets.evaluation.plots import colours_of, precision_recall, reliability, roc, score_distribution
@@ -14,12 +16,14 @@ from ctr_assets.evaluation.report_plots import calibration_by_segment, feature_i
 from ctr_assets.evaluation.scored import CONSTANT, GBT, LOGISTIC, WIDE_DEEP, RowsOf
 from ctr_assets.evaluation.scored import NAMES as MODEL_NAMES
 from ctr_assets.evaluation.segments import Segment
+from ctr_assets.evaluation.uncertainty import Estimate
 from ctr_assets.features import Split
 from ctr_assets.plain_text import visible
 from ctr_assets.storage import Manifest
 
 CHALLENGER: Final = "challenger"
 CHAMPION: Final = "champion"
+BEST_REACHABLE: Final = "best reachable"
 NAMES: Final = {**MODEL_NAMES, WIDE_DEEP: CHALLENGER}
 """What a report calls the evaluated models."""
 TOP_IMPORTANCES: Final = 12
@@ -45,6 +49,8 @@ class Figures:
     """All that a report tells. Models go by the names that the report calls them."""
 
     contest: Contest
+    headline: Headline | None
+    """None where there are no rows."""
     assessments: dict[str, Assessment]
     """Of the test rows: challenger, baselines, constant rate and, where it can read them, another champion."""
     segments: list[Segment]
@@ -82,12 +88,13 @@ def build_report(figures: Figures, written: str) -> Document:
     days = f"{len(window)} day{'s' if len(window) > 1 else ''}, {window[0]} to {window[-1]}"
     return Document(
         title=f"Click-through rate model of {figures.day}",
-        subtitle=f"Wide & Deep, trained from scratch on {days}; {against}",
+        subtitle=f"Wide & Deep, window of {days}, {started_from(figures.card)}; {against}",
         verdict=verdict,
         tone=tone,
         reasons=figures.contest.decision.reasons,
-        key_figures=key_figures(figures.assessments),
+        key_figures=() if figures.headline is None else key_figures(figures.headline),
         sections=(
+            *(() if figures.headline is None else (standing(figures.headline),)),
             _comparison(figures),
             _next_day(figures.contest.evaluation),
             _by_segment(figures),
@@ -100,19 +107,58 @@ def build_report(figures: Figures, written: str) -> Document:
     )
 
 
-def key_figures(assessments: Mapping[str, Assessment]) -> tuple[KeyFigure, ...]:
-    """Four numbers of the challenger, each beside the champion or, where there is no other champion, the GBT."""
-    rival = CHAMPION if CHAMPION in assessments else NAMES[GBT]
-    ours, theirs = assessments[CHALLENGER].metrics, assessments[rival].metrics
-    shown = ("logloss", "roc_auc", "normalized_entropy", "calibration_ratio")
+def key_figures(headline: Headline) -> tuple[KeyFigure, ...]:
+    """Logloss and ROC AUC of the challenger, each beside the champion's or else the logistic baseline's."""
+    rival = CHAMPION if CHAMPION in headline.standings else NAMES[LOGISTIC]
+    ours, theirs = headline.standings[CHALLENGER], headline.standings[rival]
+    figures = [("logloss", ours.logloss, theirs.logloss, theirs.logloss_behind.value)]
+    if ours.roc_auc is not None and theirs.roc_auc is not None:
+        figures.append(("ROC AUC", ours.roc_auc, theirs.roc_auc, ours.roc_auc.value - theirs.roc_auc.value))
     return tuple(
         KeyFigure(
-            _COMPARED[name],
-            number(getattr(ours, name)),
-            Cell(f"{rival} {number(getattr(theirs, name))}", difference(name, ours, theirs).tone),
+            f"{name}, {headline.rows_text}",
+            with_error(mine),
+            Cell(f"{rival} {with_error(other)}", "better" if gain > 0 else "worse" if gain < 0 else ""),
         )
-        for name in shown
+        for name, mine, other, gain in figures
     )
+
+
+def standing(headline: Headline) -> Section:
+    """Every model on the rows that decide, the first thing to be read."""
+    best = headline.standings[CHALLENGER].logloss.value
+    lines = tuple(
+        (
+            Cell(model),
+            Cell(with_error(each.logloss)),
+            Cell("–") if model == CHALLENGER else _behind(each.logloss_behind, best),
+            Cell("–" if each.roc_auc is None else with_error(each.roc_auc)),
+        )
+        for model, each in headline.standings.items()
+    )
+    text = (
+        f"All figures are of the same {headline.rows:,} {headline.rows_text} ({headline.clicks:,} clicks), which no "
+        "model has learnt from. After ± is one standard error, with hours and devices taken as clusters; a difference "
+        f"of less than {STANDARD_ERRORS:g} of them may be chance."
+    )
+    columns = ("model", "logloss", "more than the challenger's", "ROC AUC")
+    return Section("How good it is", (text,), tables=(Table(columns, lines),))
+
+
+def with_error(estimate: Estimate) -> str:
+    """A figure and its standard error."""
+    error = estimate.standard_error
+    return f"{estimate.value:.4f}" + ("" if error is None else f" ± {error:.4f}")
+
+
+def _behind(difference: Estimate, challenger: float) -> Cell:
+    """By how much another model's logloss is more than the challenger's; its tone is the challenger's."""
+    tone: Tone = ""
+    if difference.standard_error is not None and abs(difference.value) > STANDARD_ERRORS * difference.standard_error:
+        tone = "better" if difference.value > 0 else "worse"
+    relative = f" ({difference.value / challenger:+.2%})" if challenger else ""
+    error = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
+    return Cell(f"{difference.value:+.4f}{error}{relative}", tone)
 
 
 def figures_table(metrics: Mapping[str, Metrics], caption: str = "") -> Table:

@@ -1,22 +1,26 @@
-"""Job ``champion_model``: promotes a day's Wide & Deep model if it beats the champion and the baselines, or keeps.
+"""Job ``champion_model``: promotes a day's Wide & Deep model if it is better than the champion, or fresher and as good.
 
-All loglosses are of the candidate's test rows. A promoted model is copied, so deleting old days never hurts the
-champion. A champion whose ids mean other values than these rows' cannot read them; the baselines then decide alone.
+The rule is ``evaluation.promotion``'s, on the rows that ``evaluation.contest`` finds. A promoted model is copied, so
+deleting old days never hurts the champion. A champion whose ids mean other values than these rows' cannot read them;
+the baselines then decide alone.
 
-Reported metadata: ``promoted``, ``decision``, ``reasons``, ``candidate_day``, ``champion_day`` (the champion before the
-decision, ``none`` at first), ``rows``, ``candidate_logloss``, ``<model>_logloss`` of each baseline,
-``champion_logloss`` (left out when there is none to compare with), and ``version`` and ``path`` of the champion after
-the decision (left out while there is none).
+Reported metadata: ``decision``, ``promoted``, ``reasons``, ``candidate_day``, ``champion_day`` (the champion before the
+decision, ``none`` at first); of the comparison with the champion (left out when there is none to compare with)
+``compared_on``, ``rows``, ``candidate_logloss``, ``champion_logloss``, ``logloss_difference`` and its
+``standard_error``; ``<model>_logloss`` of the baselines; and ``version`` and ``path`` of the champion after the
+decision (left out while there is none).
 """
 
 import os
+from typing import Any
 
 from pydantic import Field
 
 from ctr_assets.days import Day
-from ctr_assets.evaluation.contest import hold_contest
+from ctr_assets.evaluation.contest import Contest, hold_contest
+from ctr_assets.evaluation.evaluated import day_of
 from ctr_assets.evaluation.promotion import Decision
-from ctr_assets.evaluation.scored import BASELINES, WIDE_DEEP, ClickScorer, RowsOf
+from ctr_assets.evaluation.scored import WIDE_DEEP, ClickScorer, RowsOf
 from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, bullets, path
 from ctr_assets.storage import DataFile, Manifest, Store
@@ -35,39 +39,51 @@ def run(params: Params, report: Report) -> None:
     if int(os.environ.get("RANK", "0")):
         return  # one process decides
     store = Store(params.store_url)
-    contest = hold_contest(store, params.day, lambda champion: load_champion(store, champion, report))
+    contest = hold_contest(store, params.day, lambda model: load_model(store, model, report))
     decision, champion = contest.decision, contest.champion
     report.log(decision.text)
     current = champion
     if decision.promoted:
         current = promote(store, contest.candidate, contest.evaluation, decision, params.written_by)
-    measured = {
-        "candidate_logloss": contest.loglosses[WIDE_DEEP],
-        "champion_logloss": contest.champion_logloss,
-        **{f"{model}_logloss": contest.loglosses[model] for model in BASELINES},
-    }
     version = {} if current is None else {"version": current.version, "path": path(version_path(store, current))}
     report.partition(
         "",
         {
-            "promoted": decision.promoted,
             "decision": decision.text,
-            "reasons": bullets(decision.reasons or [decision.text]),
+            "promoted": decision.promoted,
             "candidate_day": params.day,
             "champion_day": "none" if champion is None else champion.properties["day"],
-            "rows": contest.evaluation.properties["metrics"][RowsOf.TEST.value][WIDE_DEEP]["rows"],
-            **{name: logloss for name, logloss in measured.items() if logloss is not None},
+            **figures(contest),
+            "reasons": bullets(decision.reasons or [decision.text]),
             **version,
         },
     )
 
 
-def load_champion(store: Store, champion: Manifest, report: Report) -> ClickScorer:
-    """The champion, ready to predict."""
+def figures(contest: Contest) -> dict[str, Any]:
+    """The numbers of a contest; what is undefined has no key."""
+    compared, loglosses = contest.comparison, dict(contest.loglosses)
+    evaluated = loglosses.pop(WIDE_DEEP)
+    numbers: dict[str, Any] = {
+        "candidate_logloss": evaluated if compared is None else compared.candidate,
+        "champion_logloss": compared and compared.champion,
+        "logloss_difference": compared and compared.difference,
+        "standard_error": compared and compared.standard_error,
+        "rows": contest.evaluation.properties["metrics"][contest.rows_of.value][WIDE_DEEP]["rows"]
+        if compared is None
+        else compared.rows,
+        "compared_on": compared and compared.rows_text,
+        **{f"{model}_logloss": logloss for model, logloss in loglosses.items()},
+    }
+    return {name: number for name, number in numbers.items() if number is not None}
+
+
+def load_model(store: Store, model: Manifest, report: Report) -> ClickScorer:
+    """A Wide & Deep model, or the champion, ready to predict."""
     from ctr_assets.training.score import Scorer
 
-    report.log(f"scoring with the champion of {champion.properties['day']}")
-    return Scorer.load(store, champion)
+    report.log(f"scoring with {model.table} of {day_of(model)}")
+    return Scorer.load(store, model)
 
 
 def promote(

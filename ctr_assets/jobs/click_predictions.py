@@ -9,9 +9,9 @@ import os
 import time
 from typing import Any
 
-from ctr_assets.evaluation.contest import why_not_readable
+from ctr_assets.evaluation.evaluated import why_not_readable
 from ctr_assets.features import Split
-from ctr_assets.jobs.champion_model import load_champion
+from ctr_assets.jobs.champion_model import load_model
 from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, path
 from ctr_assets.jobs.throughput import throughput
@@ -70,7 +70,7 @@ def predictor(store: Store, champion: Manifest, encoded: Manifest, raw: Manifest
     day = encoded.partition
     hindrance = why_not_readable(store, champion, day, encoded.properties["vocabulary_fingerprint"])
     if hindrance is None and day >= champion.properties["day"]:
-        return FromEncoded(store, encoded, load_champion(store, champion, report))
+        return FromEncoded(store, encoded, load_model(store, champion, report))
     report.log(f"scoring raw rows: {hindrance or f'{day} was encoded before the champion knew its ids'}")
     exported = store.manifest(SERVING_MODEL, CURRENT)
     if not is_export_of(exported, champion):

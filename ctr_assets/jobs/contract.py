@@ -3,9 +3,10 @@
 A key in ``OPTIONAL`` is left out where it is undefined (one class only, no next day, no champion yet).
 """
 
+import re
 from typing import Final
 
-from ctr_assets.evaluation.scored import BASELINES, MODELS
+from ctr_assets.evaluation.scored import BASELINES, MODELS, NAMES
 
 _TABLE: Final = {
     "dagster/row_count": "rows of the table",
@@ -31,15 +32,29 @@ _METRICS: Final = {
 _PICTURES: Final = ("roc", "precision_recall", "reliability", "score_distribution")
 
 
-def _evaluated(rows_of: str) -> dict[str, str]:
-    numbers = {
+def _numbers_of(rows_of: str) -> dict[str, str]:
+    return {
         f"{rows_of}/{model}/{metric}": f"{meaning} ({model} on {rows_of} rows)"
         for model in MODELS
         for metric, meaning in _METRICS.items()
     }
-    return {**numbers, **{f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}}
 
 
+def _pictures_of(rows_of: str) -> dict[str, str]:
+    return {f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}
+
+
+_REPORTED_MODELS: Final = (
+    *("challenger", "champion"),
+    *(NAMES[model].replace(" ", "_") for model in BASELINES),
+    "best_reachable",
+)
+_FIRST_FIGURES: Final = {
+    "logloss": "mean negative log-likelihood, nats a row",
+    "logloss_standard_error": "of the same, with hours and devices as clusters",
+    "roc_auc": "area under the ROC curve, 0 to 1",
+    "roc_auc_standard_error": "of the same",
+}
 _COST: Final = {
     "core_seconds": "CPU cores that the job asked for times its seconds, waiting included",
     "gpu_seconds": "the same of GPUs",
@@ -89,15 +104,16 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
     "wide_deep_model": {
         "start": "`continued` from the model of the day before, or from `scratch` on the window",
         "start_reason": "why",
+        "validation_logloss": "of the kept epoch, nats a row",
+        "validation_auc": "of the kept epoch",
+        "train_logloss": "of the kept epoch, nats a row",
+        "training_curve": "picture: logloss by epoch",
         "continued_from": "the version of the day before's model that it went on from",
         "continued_days": "days that the model has gone on for since it began from scratch",
         "learnt_days": "days that it has learnt from, those of the models that it went on from included",
-        "dagster/row_count": "training rows of this training",
-        "train_logloss": "of the kept epoch, nats a row",
-        "validation_logloss": "of the kept epoch, nats a row",
-        "validation_auc": "of the kept epoch",
         "best_epoch": "the kept epoch, from 1",
         "epochs": "epochs run",
+        "dagster/row_count": "training rows of this training",
         "seconds": "wall time of the training",
         "rows_per_second": "training rows a second, all epochs",
         "parameters": "trained weights",
@@ -105,7 +121,6 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "device": "cpu or cuda",
         "version": "the committed version",
         "path": "where the version is",
-        "training_curve": "picture: logloss by epoch",
     },
     "gbt_baseline": {
         **_TABLE,
@@ -127,37 +142,47 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "base_rate": "click rate of the training rows",
     },
     "evaluation_metrics": {
-        **_TABLE,
-        "base_rate": "the constant that the constant baseline predicts",
-        "next_day": "the next day, or why its rows are left out",
+        **_numbers_of("next_day"),
+        **_numbers_of("test"),
+        **_pictures_of("next_day"),
+        **_pictures_of("test"),
         "summary": "all figures as a table",
-        **_evaluated("test"),
-        **_evaluated("next_day"),
+        "next_day": "the next day, or why its rows are left out",
+        "base_rate": "the constant that the constant baseline predicts",
+        **_TABLE,
     },
     "evaluation_report": {
-        **_TABLE,
-        "dagster/row_count": "test rows that the report is about",
-        "rows_per_second": "test rows a second",
         "verdict": "what champion_model's rule says, against the champion as it is",
         "champion_day": "day of that champion, or none",
+        "judged_on": "the rows of the following figures: the next day's where they are scored, else the test rows",
+        **{f"{model}/{figure}": meaning for model in _REPORTED_MODELS for figure, meaning in _FIRST_FIGURES.items()},
+        "app/calibration_ratio": "mean prediction divided by click rate on app traffic (wide_deep)",
+        "site/calibration_ratio": "mean prediction divided by click rate on site traffic (wide_deep)",
+        "path": "the HTML file, complete in itself",
         "report": "the report, with its main pictures",
         "model_card": "what the model learnt from, what it knows, how good it is, and its limits",
         "feature_importance": "picture: increase of the logloss when a feature of wide_deep is shuffled",
         "segments": "figures by traffic, device type, hour of day and banner position",
-        "site/calibration_ratio": "mean prediction divided by click rate on site traffic (wide_deep)",
-        "app/calibration_ratio": "mean prediction divided by click rate on app traffic (wide_deep)",
-        "path": "the HTML file, complete in itself",
+        **{key: meaning for key, meaning in _TABLE.items() if key != "path"},
+        "dagster/row_count": "test rows that the report is about",
+        "rows_per_second": "test rows a second",
     },
     "champion_model": {
-        "promoted": "whether the candidate became the champion",
         "decision": "in one sentence",
-        "reasons": "what was compared",
+        "promoted": "whether the candidate became the champion",
         "candidate_day": "day of the candidate",
         "champion_day": "day of the champion before the decision",
-        "rows": "rows of the comparison",
         "candidate_logloss": "nats a row",
         "champion_logloss": "nats a row, on the same rows",
-        **{f"{model}_logloss": "nats a row, on the same rows" for model in BASELINES},
+        "logloss_difference": "the candidate's less the champion's, nats a row",
+        "standard_error": "of the difference, with hours and devices as clusters",
+        "rows": "rows of the comparison",
+        "compared_on": "which rows those are",
+        **{
+            f"{model}_logloss": "nats a row, on the evaluated rows: the next day's where there are any, else the test's"
+            for model in BASELINES
+        },
+        "reasons": "what was compared",
         "version": "version of the champion after the decision",
         "path": "where it is",
     },
@@ -183,18 +208,23 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "submission": "of a day without labels: the file in the form of Kaggle's competition",
     },
     "champion_validation": {
-        **_TABLE,
-        "dagster/row_count": "scored rows",
+        **{f"champion/{metric}": f"{meaning} (champion on these rows)" for metric, meaning in _METRICS.items()},
+        **{f"candidate/{metric}": f"{meaning} (candidate on these rows)" for metric, meaning in _METRICS.items()},
+        "candidate_day": "day of the newest model that is not the champion",
+        "comparison": "the candidate beside the champion, in one sentence",
+        "logloss_difference": "the candidate's logloss less the champion's, nats a row",
+        "standard_error": "of the difference, with hours and devices as clusters",
+        "normalized_entropy_increase": "normalized entropy divided by the reference, minus 1",
+        "calibration_ratio": "as champion/calibration_ratio, for a chart beside the increase",
+        "note": "why nothing was scored",
         "champion_day": "day of the champion, or none",
         "champion_version": "version of its wide_deep_model, or none",
         "rows_of": "all: labelled rows of a day after the champion's; test: the test split of an earlier day; or none",
-        "note": "why nothing was scored",
-        **{f"champion/{metric}": f"{meaning} (champion on these rows)" for metric, meaning in _METRICS.items()},
         "reference/normalized_entropy": "the champion's own on its test rows at its promotion",
         "reference/calibration_ratio": "the champion's own on its test rows at its promotion",
-        "normalized_entropy_increase": "normalized entropy divided by the reference, minus 1",
-        "calibration_ratio": "as champion/calibration_ratio, for a chart beside the increase",
         "reliability": "picture: click rate over mean prediction",
+        **_TABLE,
+        "dagster/row_count": "scored rows",
     },
 }
 METADATA: Final = {asset: {**keys, **_COST} for asset, keys in _REPORTED.items()}
@@ -204,11 +234,18 @@ _OPTIONAL: Final[dict[str, set[str]]] = {
     "wide_deep_model": {"validation_auc", "continued_from"},
     "logistic_baseline": {"validation_auc"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
-    "evaluation_report": {"feature_importance", "site/calibration_ratio", "app/calibration_ratio"},
-    "champion_model": {"champion_logloss", "version", "path"},
+    "evaluation_report": {
+        "feature_importance",
+        *(key for key in _REPORTED["evaluation_report"] if "/" in key and key != "dagster/row_count"),
+    },
+    "champion_model": {
+        *("champion_logloss", "logloss_difference", "standard_error", "compared_on", "version", "path"),
+    },
     "click_predictions": {"submission"},
     "champion_validation": {
         *("note", "normalized_entropy_increase", "calibration_ratio", "reliability"),
+        *("candidate_day", "comparison", "logloss_difference", "standard_error"),
+        *(f"candidate/{metric}" for metric in _METRICS),
         *(f"champion/{metric}" for metric in _METRICS),
         *("reference/normalized_entropy", "reference/calibration_ratio"),
     },
@@ -224,13 +261,20 @@ def markdown_table() -> str:
             metrics = {f"ROWS/MODEL/{metric}": meaning for metric, meaning in _METRICS.items()}
             pictures = {f"ROWS/{name}": "picture" for name in _PICTURES}
             keys = {key: meaning for key, meaning in keys.items() if "test/" not in key and "next_day/" not in key}
-            keys = {**keys, **metrics, **pictures}
+            keys = {**metrics, **pictures, **keys}
+        if asset == "evaluation_report":
+            names = re.compile(rf"^({'|'.join(_REPORTED_MODELS)})/")
+            keys = {names.sub("CONTESTANT/", key): meaning for key, meaning in keys.items()}
         optional = OPTIONAL[asset]
         for position, (key, meaning) in enumerate(keys.items()):
             note = " (left out where undefined)" if key in optional else ""
             lines.append(f"| {f'`{asset}`' if position == 0 else ''} | `{key}` | {meaning}{note} |")
     *models, last = (f"`{model}`" for model in MODELS)
-    return "\n".join([*lines, "", f"`ROWS` is `test` or `next_day`, `MODEL` is {', '.join(models)} or {last}."])
+    patterns = (
+        f"`ROWS` is `test` or `next_day`, `MODEL` is {', '.join(models)} or {last}, `CONTESTANT` is "
+        f"{', '.join(f'`{name}`' for name in _REPORTED_MODELS)}; a figure that is undefined is left out."
+    )
+    return "\n".join([*lines, "", patterns])
 
 
 if __name__ == "__main__":

@@ -119,17 +119,17 @@ def run(params: Params, report: Report) -> None:
     report.partition(
         day,
         {
-            **throughput(scored, store, scored.rows, time.monotonic() - started),
-            "base_rate": base_rate,
-            "next_day": next_day_text,
-            "summary": markdown(comparison_table(metrics)),
             **{
                 f"{of}/{model}/{name}": number
-                for of, of_models in metrics.items()
+                for of, of_models in reversed(metrics.items())
                 for model, each in of_models.items()
                 for name, number in each.numbers().items()
             },
             **_pictures(assessments),
+            "summary": markdown(comparison_table(metrics)),
+            "next_day": next_day_text,
+            "base_rate": base_rate,
+            **throughput(scored, store, scored.rows, time.monotonic() - started),
         },
     )
 
@@ -189,6 +189,6 @@ def assess_rows(store: Store, scored: Manifest, rows_of: RowsOf) -> dict[str, As
 def _pictures(assessments: dict[str, dict[str, Assessment]]) -> dict[str, Any]:
     return {
         f"{of}/{name}": picture(png, f"{name.replace('_', ' ')}, {of.replace('_', ' ')}")
-        for of, of_models in assessments.items()
+        for of, of_models in reversed(assessments.items())
         for name, png in draw_all(of_models, of.replace("_", " ")).items()
     }

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from ctr_assets.evaluation.card import CARD_NAME, Figures, render_card
+from ctr_assets.evaluation.evaluated import figures_of
 from ctr_assets.evaluation.scored import WIDE_DEEP, RowsOf
-from ctr_assets.evaluation.uncertainty import figures_of
 from ctr_assets.jobs.parameters import JobParams
 from ctr_assets.jobs.report import Report, markdown, path
 from ctr_assets.serving.card import how_to_ask

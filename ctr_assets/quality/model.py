@@ -1,9 +1,10 @@
 """Whether a model may be trusted: its weights, and how it does beside the baselines and the champion."""
 
+from ctr_assets.evaluation.comparison import Comparison
 from ctr_assets.evaluation.scored import GBT, LOGISTIC, NAMES, WIDE_DEEP
 from ctr_assets.quality.finding import Finding
 from ctr_assets.storage import Store
-from ctr_assets.tables import EVALUATION_METRICS, EVALUATION_REPORT, WIDE_DEEP_MODEL
+from ctr_assets.tables import EVALUATION_METRICS, EVALUATION_REPORT, WIDE_DEEP_MODEL, how_to_materialize
 
 TEST = "test"
 
@@ -38,15 +39,27 @@ def calibration(store: Store, day: str, max_error: float) -> Finding:
 
 
 def no_worse_than_champion(store: Store, day: str, max_increase: float) -> Finding:
-    """Logloss of the day's model beside the champion's on the same rows: at most ``max_increase`` (relative) more."""
+    """The day's model beside the champion, as the report compared them: no worse by more than ``max_increase``.
+
+    The increase of the logloss is relative, and held against the model only where it is more than chance.
+    """
     properties = store.manifest(EVALUATION_REPORT, day).properties
-    logloss, of_champion = properties["logloss"], properties["champion_logloss"]
-    if logloss is None or of_champion is None:
-        return Finding(True, "there is no champion that can be scored on the same rows")
-    increase = logloss / of_champion - 1
-    message = f"logloss {logloss:.4f}, {increase:+.2%} against the champion's {of_champion:.4f} on the same rows"
-    figures = {"logloss": logloss, "champion_logloss": of_champion, "increase": increase}
-    return Finding(increase <= max_increase, f"{message}; expected at most {max_increase:+.2%}", figures)
+    if "comparison" not in properties:
+        return Finding(
+            True, f"the report is older than comparisons: {how_to_materialize(EVALUATION_REPORT, day)} again"
+        )
+    comparison = Comparison.from_properties(properties["comparison"])
+    if comparison is None:
+        return Finding(True, "the report compares the model with no other champion")
+    figures = {
+        "logloss": comparison.candidate,
+        "champion_logloss": comparison.champion,
+        "increase": comparison.increase,
+    }
+    if comparison.standard_error is not None:
+        figures["standard_error"] = comparison.standard_error
+    message = f"{comparison.text}; expected at most {max_increase:+.2%}, or no more than chance"
+    return Finding(not comparison.is_worse(max_increase), message, figures)
 
 
 def _figures(store: Store, day: str) -> dict[str, dict[str, float | None]]:

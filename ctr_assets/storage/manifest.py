@@ -84,8 +84,20 @@ class _EncodedProperties(BaseModel):
     unknown_rows: dict[str, int] = {}
 
 
+class _ComparisonProperties(BaseModel):
+    rows_text: str
+    rows: int
+    clicks: int
+    candidate: float
+    champion: float
+    difference: float
+    standard_error: float | None
+
+
 class _ValidationProperties(BaseModel):
     champion_day: str | None
+    champion_version: str | None = None
+    comparison: _ComparisonProperties | None = None
     metrics: dict[str, Any] | None
     reference: dict[str, Any] | None = None
 

@@ -20,12 +20,14 @@ from typing import Any
 
 from tqdm import tqdm
 
+from ctr_assets.demo.calendar import Drift
 from ctr_assets.features import FEATURES
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 from ctr_assets_tests.benchmarks.accidents_ours import ACCIDENTS
 from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
 from ctr_assets_tests.benchmarks.quality_ours import FORMER
 
+FIRST_DAY, REPLAYED_DAYS = "2014-10-21", 25
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -61,7 +63,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self.folder: Path = options.folder.absolute()
         self.rows, self.original_rows, self.peer_rows = options.rows, options.original_rows, options.peer_rows
-        self.repeats, self.threads = options.repeats, options.threads
+        self.repeats, self.threads, self.replay_seed = options.repeats, options.threads, options.replay_seed
         self.peer_python = self.folder / "peers" / "bin" / "python"
 
     # ------------------------------------------------------------------------------------------------- data
@@ -117,6 +119,20 @@ class Bench:
             measure(ours("tables_ours", self.landing(rows), partial_folder := self._clean("partial")), self.threads)
             partial_folder.rename(folder)
         return folder
+
+    def replayed(self, drift: Drift) -> Path:
+        """The tables of many days of 40,000 rows."""
+        name = f"replay-{drift}-{self.replay_seed}"
+        store, landing = self.folder / name, self.folder / f"landing-{name}"
+        if not store.exists():
+            made = ["--rows", 40_000 * REPLAYED_DAYS, "--days", REPLAYED_DAYS, "--drift", drift]
+            made += ["--seed", self.replay_seed, "--landing", landing, "--truth", self.folder / f"truth-{name}"]
+            command = [sys.executable, "-m", "ctr_assets.demo", *map(str, made)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            built = ours("tables_ours", landing, partial_folder := self._clean("partial"), "--days", REPLAYED_DAYS)
+            measure(built, self.threads)
+            partial_folder.rename(store)
+        return store
 
     # --------------------------------------------------------------------------------------------- sections
 
@@ -229,6 +245,18 @@ class Bench:
             seconds = steps[str(size)]
             ratio = f"{seconds / first:.2f} x of {sizes[0]:,} ids"
             yield Line("a training step", f"ours, {size:,} ids", {"seconds": seconds}, ratio)
+
+    def promotion(self) -> Iterator[Line]:
+        """Rules of promotion, replayed over days of which every one has a model."""
+        for drift in Drift:
+            store = self.replayed(drift)
+            for of in measure(ours("replay_rules", store, FIRST_DAY, REPLAYED_DAYS), 1)["lines"]:
+                told = (
+                    f"mean next-day logloss {of['logloss']:.5f} over {of['days']} days, {of['changes']} changes; "
+                    f"with broken trainings {of['logloss_with_accidents']:.5f}, {of['broken_days']} days in use; "
+                    f"{of['reseeded_changes']} of {of['reseeded']} other seeds promoted"
+                )
+                yield Line(f"promotion: {drift} drift", of["rule"], {"seconds": of["seconds"]}, told)
 
     def scoring(self) -> Iterator[Line]:
         """Encoded Parquet to predictions on disk: bare, and as click_predictions, with every row's id."""
@@ -345,6 +373,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "continued",
             "peers",
             "vocabulary",
+            "promotion",
             "scoring",
             "serving",
             "metrics",
@@ -367,6 +396,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=4_000_000, help="rows of the tables (default: %(default)s)")
     parser.add_argument("--original-rows", type=int, default=1_000_000, help="rows of the original approach")
     parser.add_argument("--peer-rows", type=int, default=1_000_000, help="training rows of the other libraries")
+    parser.add_argument("--replay-seed", type=int, default=2014, help="of the days that promotion is replayed on")
     parser.add_argument("--repeats", type=int, default=3, help="runs of which the median counts, where they are short")
     parser.add_argument("--threads", type=int, default=2, help="of every contender (default: %(default)s)")
     options = parser.parse_args(arguments)

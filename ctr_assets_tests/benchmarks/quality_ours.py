@@ -19,7 +19,7 @@ from ctr_assets.baselines.trees import GbtScorer
 from ctr_assets.baselines.weights import LogisticScorer
 from ctr_assets.days import shift
 from ctr_assets.evaluation.metrics import evaluate
-from ctr_assets.evaluation.scored import RowsOf, score_rows
+from ctr_assets.evaluation.scored import ClickScorer, RowsOf, score_rows
 from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.tables import ENCODED_FEATURES
@@ -57,7 +57,11 @@ def fit(store: Store, days: list[str], model: str, config: dict[str, Any]) -> Ca
     return lambda seed: train_gbt(spark, store, day, days, GbtConfig(**{**config, "seed": seed}), {}).manifest
 
 
-LOAD = {"wide_deep": Scorer.load, "logistic": LogisticScorer.load, "gbt": GbtScorer.load}
+LOAD: dict[str, Callable[[Store, Manifest], ClickScorer]] = {
+    "wide_deep": Scorer.load,
+    "logistic": LogisticScorer.load,
+    "gbt": GbtScorer.load,
+}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ctr_assets.demo import DemoSummary, generate
+from ctr_assets.demo.calendar import Drift
 from ctr_assets.demo.published import published
 from ctr_assets.demo.rows import COLUMNS
 
@@ -220,3 +221,29 @@ def test_days_after_the_published_ones_repeat_them_and_bring_new_creatives(tmp_p
     assert sizes["2014-10-30"] == pytest.approx(sizes["2014-11-09"], abs=1)
     first_half = {row["C14"] for rows in list(later.rows.values())[:6] for row in rows}
     assert {row["C14"] for row in later.rows["2014-11-10"]} - first_half
+
+
+def test_effects_that_turn_leave_the_first_day_as_it_was_and_change_the_later_ones(tmp_path):
+    runs = {}
+    for drift in Drift:
+        folders = tmp_path / drift / "l", tmp_path / drift / "t"
+        runs[drift] = read_run(generate(9_000, *folders, days=3, workers=1, drift=drift), *folders)
+    first, _, last = runs[Drift.PUBLISHED].truth
+    assert runs[Drift.FAST].rows[first] == runs[Drift.PUBLISHED].rows[first]
+    assert runs[Drift.FAST].truth[first] == runs[Drift.PUBLISHED].truth[first]
+    turned, kept = (np.array(list(runs[drift].truth[last].values())) for drift in (Drift.FAST, Drift.PUBLISHED))
+    logits = [np.log(p / (1 - p)) for p in (turned, kept)]
+    assert 0.05 < np.abs(logits[0] - logits[1]).mean() < 0.5
+    assert turned.mean() == pytest.approx(kept.mean(), abs=0.01)  # The click rate stays the published one.
+
+
+def test_without_drift_no_value_is_new(tmp_path):
+    summary = generate(60_000, tmp_path / "l", tmp_path / "t", days=2, workers=1, drift=Drift.NONE)
+    days = read_run(summary, tmp_path / "l", tmp_path / "t")
+    first, second = days.rows
+    assert abs(len(days.rows[first]) - len(days.rows[second])) <= 1
+    known = {row["C17"] for row in days.rows[first]}
+    new = sum(row["C17"] not in known for row in days.rows[second]) / len(days.rows[second])
+    assert new < 0.003
+    rates = [np.mean(list(truth.values())) for truth in days.truth.values()]
+    assert rates[0] == pytest.approx(rates[1], abs=0.01)

@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from ctr_assets.demo.calendar import plan_days, split_rows
+from ctr_assets.demo.calendar import TURN, Drift, plan_days, split_rows
 from ctr_assets.demo.click_effects import build_click_model
 from ctr_assets.demo.day_writer import sigmoid, solve_intercept
 from ctr_assets.demo.devices import ADDRESS_LAW, DEVICE_ID_LAW, RankLaw
@@ -36,6 +36,24 @@ def test_days_outside_the_published_ones_cycle():
     before, later = plan_days(1000, date(2014, 10, 20), 1)[0], plan_days(1000, date(2014, 11, 1), 1)[0]
     assert (before.age_days, before.click_rate) == (-1, published().daily_click_rate[9])
     assert (later.age_days, later.click_rate) == (11, published().daily_click_rate[1])
+
+
+def test_without_drift_every_day_is_like_the_first():
+    first, *others = plan_days(10_000, date(2014, 10, 21), 12, Drift.NONE)
+    for plan in others:
+        assert (plan.age_days, plan.click_rate, plan.turn) == (0, published().daily_click_rate[0], 0)
+        assert abs(plan.rows - first.rows) <= 1
+    assert len({plan.day for plan in (first, *others)}) == 12
+
+
+def test_fast_drift_turns_the_effects_a_little_every_day():
+    published_plans = plan_days(10_000, date(2014, 10, 21), 31)
+    fast = plan_days(10_000, date(2014, 10, 21), 31, Drift.FAST)
+    assert [plan.click_rate for plan in fast] == [plan.click_rate for plan in published_plans]
+    assert {plan.turn for plan in published_plans} == {0}
+    assert fast[0].turn == 0
+    assert fast[30].turn == pytest.approx(np.pi / 2)
+    assert np.allclose(np.diff([plan.turn for plan in fast]), TURN)
 
 
 def test_mixing_is_a_bijection():

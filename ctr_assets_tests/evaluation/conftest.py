@@ -58,10 +58,11 @@ class RecordingReport:
 
 
 def assert_as_contracted(asset: str, reported: dict[str, Any]) -> None:
-    """What a job reported has the keys that the metadata contract names for its asset."""
+    """What a job reported has the keys that the metadata contract names for its asset, in that order."""
     contracted = set(METADATA[asset]) - ADDED_BY_THE_LAUNCHER
     assert set(reported) <= contracted
     assert contracted - set(reported) <= OPTIONAL[asset]
+    assert list(reported) == [key for key in METADATA[asset] if key in reported]
 
 
 def window_of(day: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ctr_assets.evaluation.card import render_card, started_from
-from ctr_assets.evaluation.uncertainty import figures_of
+from ctr_assets.evaluation.evaluated import figures_of
 from ctr_assets.features import FEATURES
 from ctr_assets.plain_text import in_markdown
 from ctr_assets.storage import Store

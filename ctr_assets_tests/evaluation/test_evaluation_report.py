@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
@@ -216,12 +217,49 @@ def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: 
     train_wide_deep(store, DAY, WEAK)
     evaluate_day(store, DAY)
     reported = _report(store)
-    assert reported["verdict"].startswith("Not fit for promotion: the candidate does not beat the champion")
+    assert reported["verdict"].startswith("Not fit for promotion: a logloss of")
+    assert "does not beat the GBT baseline" in reported["verdict"]
     assert "champion mean" in reported["segments"]["raw_value"]
     logloss = champion.properties["test_metrics"]["logloss"]
     assert f"| champion | {logloss:.4f} |" in _file(store, "report.md")
     assert store.manifest(EVALUATION_REPORT, DAY).inputs[champion.reference] == champion.version
     assert _challenge(store, DAY)["decision"] == reported["verdict"].replace("Not fit for promotion", "Kept as it was")
+
+
+def test_first_come_the_figures_of_the_next_day_with_their_uncertainty(evaluated: Evaluated, reported: dict[str, Any]):
+    metrics = evaluated.store.manifest(EVALUATION_METRICS, DAY).properties["metrics"]["next_day"]
+    text = _file(evaluated.store, "report.md")
+    first = text.index("## How good it is")
+    assert first == text.index("## ")
+    table = text[first : text.index("## ", first + 3)]
+    assert f"{metrics['gbt']['rows']:,} rows of {NEXT_DAY}, the day that follows" in table
+    for name, model in (("challenger", "wide_deep"), ("GBT", "gbt"), ("constant_rate", "constant")):
+        for figure in ("logloss", "roc_auc"):
+            assert reported[f"{name}/{figure}"] == pytest.approx(metrics[model][figure], abs=1e-9)
+            error = reported[f"{name}/{figure}_standard_error"]
+            assert f"{metrics[model][figure]:.4f} ± {error:.4f}" in table
+    # What keeps the books comes last.
+    keys = list(reported)
+    assert keys[:3] == ["verdict", "champion_day", "judged_on"]
+    assert keys.index("challenger/logloss") < keys.index("report") < keys.index("version")
+
+
+def test_the_best_reachable_is_told_where_the_true_probabilities_are_known(store: Store, tmp_path):
+    """Known are those of the demo; here the model's own predictions are taken for them."""
+    scored = store.manifest(SCORED_IMPRESSIONS, DAY)
+    ids, known = (read_scored(store, scored, RowsOf.NEXT_DAY, name) for name in ("id", "wide_deep"))
+    report = RecordingReport()
+    params = evaluation_report.Params(store_url=store.url, day=DAY, truth_folder=str(tmp_path))
+    evaluation_report.run(params, report)
+    assert "best_reachable/logloss" not in report.metadata
+    order = np.argsort(ids)
+    table = pa.table({"id": ids[order], "click_probability": known.astype(float)[order]})
+    pq.write_table(table, tmp_path / f"day={NEXT_DAY}.parquet")
+    report = RecordingReport()
+    evaluation_report.run(params, report)
+    for figure in ("logloss", "roc_auc"):
+        assert report.metadata[f"best_reachable/{figure}"] == pytest.approx(report.metadata[f"challenger/{figure}"])
+    assert "best reachable" in _file(store, "report.md")
 
 
 def test_a_day_without_a_next_day_says_why(store: Store):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from ctr_assets.evaluation.comparison import Comparison
 from ctr_assets.features import FEATURES
 from ctr_assets.quality import distribution, ids, model, serving, volume
 from ctr_assets.storage import DataFile, Store, UnreadableError, write_parquet
@@ -320,12 +321,32 @@ def test_a_model_beside_the_click_rate(store, ratio, calibrated):
 
 
 @pytest.mark.parametrize(
-    ("logloss", "of_champion", "passed"),
-    [(0.40, 0.41, True), (0.403, 0.40, True), (0.41, 0.40, False), (0.4, None, True)],
+    ("candidate", "standard_error", "passed"),
+    [(0.39, 0.001, True), (0.403, 0.001, True), (0.41, 0.001, False), (0.41, 0.01, True), (0.41, None, False)],
 )
-def test_a_model_beside_the_champion(store, logloss, of_champion, passed):
-    commit_properties(store, EVALUATION_REPORT, LAST, logloss=logloss, champion_logloss=of_champion)
-    assert model.no_worse_than_champion(store, LAST, max_increase=0.01).passed is passed
+def test_a_model_beside_the_champion_as_the_report_compared_them(store, candidate, standard_error, passed):
+    comparison = Comparison("rows", 1_000, 200, candidate, 0.40, candidate - 0.40, standard_error)
+    commit_properties(store, EVALUATION_REPORT, LAST, comparison=comparison.to_properties())
+    found = model.no_worse_than_champion(store, LAST, max_increase=0.01)
+    assert found.passed is passed
+    assert comparison.text in found.message
+    assert found.figures["increase"] == pytest.approx(candidate / 0.40 - 1)
+    assert found.figures.get("standard_error") == standard_error
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ({"comparison": None}, "no other champion"),
+        ({"logloss": 0.5, "champion_logloss": 0.4}, f"materialize evaluation_report for {LAST} again"),
+    ],
+    ids=["no champion", "of before comparisons were kept"],
+)
+def test_a_report_without_a_comparison_holds_nothing_against_the_model(store, properties, told):
+    commit_properties(store, EVALUATION_REPORT, LAST, **properties)
+    found = model.no_worse_than_champion(store, LAST, max_increase=0.01)
+    assert found.passed
+    assert told in found.message
 
 
 def serve(store, **changes):

@@ -236,6 +236,7 @@ def test_a_property_that_a_manifest_lacks_is_told_however_deep_it_was_looked_for
         (ENCODED_FEATURES, {"splits": 3}),
         (ENCODED_FEATURES, []),
         ("champion_validation", {}),
+        ("champion_validation", {"champion_day": None, "metrics": None, "comparison": {"rows": 1}}),
     ],
 )
 def test_properties_of_another_shape_are_found_when_the_manifest_is_read(tmp_path, table, properties):
