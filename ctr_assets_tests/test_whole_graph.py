@@ -18,7 +18,11 @@ from ctr_assets_tests.serving.conftest import scored_bare
 
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 UNPARTITIONED = ("champion_model", "serving_model")
-SMALL = {"wide_deep_model": {"epochs": 2, "batch_size": 256}, "gbt_baseline": {"max_iter": 3, "max_depth": 3}}
+SMALL = {
+    "wide_deep_model": {"epochs": 2, "batch_size": 256},
+    "gbt_baseline": {"max_iter": 3, "max_depth": 3},
+    "logistic_baseline": {"epochs": 2},
+}
 AVAZU = Path(os.environ.get("CTR_AVAZU_DIR", Path(__file__).parents[2] / "shared/data/avazu"))
 
 

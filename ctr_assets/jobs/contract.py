@@ -190,9 +190,9 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "day": "day of the champion",
         "model_version": "version of its wide_deep_model",
         "opset": "of ONNX, that a runtime must know",
-        "model_bytes": "size of the file",
         "compared_rows": "test rows that were scored twice: as raw strings by the file, encoded by the champion",
         "greatest_difference": "of two probabilities of one row",
+        "model_bytes": "size of the file",
         "load_seconds": "until the file was ready to answer",
         "microseconds_of_1": "of a call of one row, median",
         "microseconds_of_1000": "of a call of 1,000 rows, median",
@@ -235,7 +235,7 @@ _OPTIONAL: Final[dict[str, set[str]]] = {
     "logistic_baseline": {"validation_auc"},
     "evaluation_metrics": {key for key in _REPORTED["evaluation_metrics"] if key.startswith(("next_day/", "test/"))},
     "evaluation_report": {
-        "feature_importance",
+        *("feature_importance", "judged_on"),
         *(key for key in _REPORTED["evaluation_report"] if "/" in key and key != "dagster/row_count"),
     },
     "champion_model": {

@@ -1,3 +1,4 @@
+import re
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ def test_the_first_model_that_does_not_beat_the_baselines_is_not_promoted(store:
     evaluate_day(store, DAY)
     reported = _challenge(store, DAY)
     assert reported["promoted"] is False
-    assert "does not beat the GBT and the logistic regression" in reported["decision"]
+    assert re.search(r"does not beat the GBT \(0\.\d+\) and the logistic regression \(0\.\d+\)", reported["decision"])
     assert set(reported) == KEYS - {"version", "path"}
     assert store.find(CHAMPION_MODEL, CURRENT) is None
 

@@ -8,7 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
+from ctr_assets.evaluation.metrics import logloss_of_rows
 from ctr_assets.evaluation.scored import CONSTANT, MODELS, RowsOf, read_scored
+from ctr_assets.evaluation.uncertainty import estimate, read_clusters
 from ctr_assets.features import FEATURES, Split
 from ctr_assets.jobs import champion_model, evaluation_report
 from ctr_assets.plain_text import in_markdown
@@ -187,9 +189,11 @@ def test_the_model_card_is_a_file_and_in_the_ui(evaluated: Evaluated, reported: 
     scored = store.manifest(SCORED_IMPRESSIONS, DAY)
     for rows_of in RowsOf.TEST, RowsOf.NEXT_DAY:
         labels = read_scored(store, scored, rows_of, "label")
+        days = [store.manifest(ENCODED_FEATURES, day) for day in (DAYS[:2] if rows_of is RowsOf.TEST else DAYS[2:3])]
+        clusters = read_clusters(store, days, rows_of)
         for model, of in metrics[rows_of].items():
-            losses = -np.log(np.where(labels, scores := read_scored(store, scored, rows_of, model), 1 - scores))
-            error = losses.std(ddof=1) / np.sqrt(len(labels))
+            losses = logloss_of_rows(labels, read_scored(store, scored, rows_of, model))
+            error = estimate(losses, clusters).standard_error
             line = next(
                 line for line in card.splitlines() if line.startswith(f"| {rows_of.replace('_', ' ')} | {model}")
             )
@@ -218,7 +222,7 @@ def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: 
     evaluate_day(store, DAY)
     reported = _report(store)
     assert reported["verdict"].startswith("Not fit for promotion: a logloss of")
-    assert "does not beat the GBT baseline" in reported["verdict"]
+    assert "does not beat the GBT (" in reported["verdict"]
     assert "champion mean" in reported["segments"]["raw_value"]
     logloss = champion.properties["test_metrics"]["logloss"]
     assert f"| champion | {logloss:.4f} |" in _file(store, "report.md")
