@@ -22,9 +22,7 @@ from ctr_assets.problems import SettingsError
 from ctr_assets.urls import BUCKET, PLACE, Bucket, Place
 
 PREFIX: Final = "CTR_"
-OTHERS: Final = re.compile(
-    r"CTR_(LAUNCHER_PID|AVAZU_DIR|K8S_RECORDINGS|TESTS?_.*|.*_(SERVICE_(HOST|PORT\w*)|PORT|PORT_\d+_\w+))"
-)
+OTHERS: Final = re.compile(r"CTR_(LAUNCHER_PID|TESTS?_.*|.*_(SERVICE_(HOST|PORT\w*)|PORT|PORT_\d+_\w+))")
 """Variables of that prefix that are no settings: a launcher's for its jobs, the tests' own, and what Kubernetes gives
 every pod for a Service named ctr-something (CTR_SOMETHING_PORT)."""
 LIKENESS: Final = 0.8

@@ -13,7 +13,6 @@ from ctr_assets_tests.launch.kubernetes.manifests import (
     EVALUATION_JOB,
     LABELS,
     PIPES,
-    RECORDINGS,
     SPARK_JOB,
     TRAINING_JOB,
     assert_operators_accept,
@@ -220,12 +219,11 @@ def test_every_pod_is_a_valid_pod(torch, cluster):
         kubernetes_validate.validate(pod, "1.36", strict=True)
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="no recordings on this machine (CTR_K8S_RECORDINGS)")
-def test_the_published_schema_accepts_it(tmp_path):
+def test_the_published_schema_accepts_it():
     sizes = [PyTorchSettings(), PyTorchSettings(workers=2), FOUR_GPUS]
     jobs = [TRAINING_JOB, EVALUATION_JOB]
     clusters = [ClusterSettings(), FULL_CLUSTER]
-    assert_operators_accept([manifest(t, c, j) for t in sizes for c in clusters for j in jobs], tmp_path)
+    assert_operators_accept([manifest(t, c, j) for t in sizes for c in clusters for j in jobs])
 
 
 def test_the_command_gives_every_rank_its_number_under_the_operators_environment(tmp_path):

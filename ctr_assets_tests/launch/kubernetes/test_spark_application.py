@@ -9,7 +9,6 @@ from ctr_assets.launch.kubernetes.spark_conf import gcs_conf
 from ctr_assets_tests.launch.kubernetes.manifests import (
     LABELS,
     PIPES,
-    RECORDINGS,
     ROOT,
     SPARK_JOB,
     TRAINING_JOB,
@@ -208,9 +207,8 @@ def test_the_operators_own_model_reads_every_field(settings):
     assert read.to_dict() == manifest
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="no recordings on this machine (CTR_K8S_RECORDINGS)")
-def test_the_published_schema_accepts_it(tmp_path):
+def test_the_published_schema_accepts_it():
     cluster, spark = EVERYTHING
     some = [ClusterSettings(), ClusterSettings(suspend=True), cluster]
     sizes = [SparkSettings(), SparkSettings(spot_executors=True), spark]
-    assert_operators_accept([application(c, s) for c in some for s in sizes], tmp_path)
+    assert_operators_accept([application(c, s) for c in some for s in sizes])
