@@ -23,7 +23,7 @@ demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_TRUTH_FOLDER ?= $(HOME_DIR)/truth
 demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev serve test test-long bench lint validate images manifests screenshots clean
+.PHONY: help setup demo dev serve test test-long test-avazu bench lint validate images manifests screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,10 @@ test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more tha
 
 test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, the whole graph on gs://
 	$(BIN)/python -m pytest -m long
+
+test-avazu: $(READY) ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)
+	$(if $(DIR),,$(error DIR is not set: expected the folder of Kaggle's train.gz and test.gz))
+	CTR_TESTS_AVAZU=$(abspath $(DIR)) $(BIN)/python -m pytest -m avazu
 
 lint: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .

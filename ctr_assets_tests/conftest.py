@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctr_assets.launch import class_archive
+from ctr_assets_tests.avazu import FOLDER_VARIABLE, Log, downloaded_log, made_log
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -57,3 +58,15 @@ def spark() -> "Iterator[SparkSession]":
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session", params=["made", pytest.param("downloaded", marks=pytest.mark.avazu)])
+def avazu_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """The log as Kaggle has it: made rows, or (``make test-avazu DIR=...``) those of a download."""
+    folder = tmp_path_factory.mktemp("avazu")
+    if request.param == "made":
+        return made_log(folder)
+    try:
+        return downloaded_log(Path(os.environ.get(FOLDER_VARIABLE, "")), folder)
+    except FileNotFoundError as e:
+        pytest.exit(str(e), returncode=pytest.ExitCode.USAGE_ERROR)
