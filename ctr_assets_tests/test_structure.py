@@ -2,13 +2,15 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "ctr_assets"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "ctr_assets"
 ENGINES = {"pyspark", "torch"}
 # Folder or module -> top-level packages it must not import, anywhere in its code.
 FORBIDDEN = {
@@ -50,6 +52,15 @@ def imports_of(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+
+
+def names_imported_by(path):
+    """``a.b`` for ``import a.b``, and ``a.b.c`` for ``from a.b import c``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("place", FORBIDDEN)
@@ -111,6 +122,18 @@ def test_definitions_load_without_engines(deployment):
     assert run.returncode == 0, run.stderr
     assert ENGINES.isdisjoint(run.stdout.split())
     assert "dagster" in run.stdout.split()
+
+
+@pytest.mark.parametrize("root", [PACKAGE, TESTS], ids=lambda root: root.name)
+def test_private_names_of_dagster_are_imported_in_one_module(root):
+    private = re.compile(r"dagster\w*\.(\w+\.)*_")
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for name in names_imported_by(path)
+        if private.match(name)
+    }
+    assert found == {"private_dagster.py"}
 
 
 def test_settings_are_read_in_one_place():

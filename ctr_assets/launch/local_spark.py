@@ -5,7 +5,7 @@ import sys
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession
 from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
 
 from ctr_assets.jobs.__main__ import run_job_reporting

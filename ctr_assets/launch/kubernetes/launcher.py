@@ -8,8 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster import DagsterRunStatus, PipesEnvContextInjector, open_pipes_session
-from dagster._core.pipes.context import PipesSession
+from dagster import DagsterRunStatus, PipesEnvContextInjector, PipesSession, open_pipes_session
 from pydantic import Field
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS
