@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,26 @@ def test_settings_are_read_in_one_place():
 
 def names_of(node):
     return {getattr(each, "attr", getattr(each, "id", None)) for each in ast.walk(node)}
+
+
+def modules_under(root):
+    """Dotted name of each module → its file; a package goes by its ``__init__``."""
+    parts = {path: path.relative_to(root.parent).with_suffix("").parts for path in root.rglob("*.py")}
+    return {".".join(p[:-1] if p[-1] == "__init__" else p): path for path, p in parts.items()}
+
+
+@pytest.mark.parametrize("root", [PACKAGE, TESTS], ids=lambda root: root.name)
+def test_no_modules_import_one_another_in_a_circle(root):
+    """Whatever is imported counts: within a function, and for type checking, too."""
+    modules = modules_under(root)
+    imported = {
+        module: {name if name in modules else name.rpartition(".")[0] for name in names_imported_by(path)} - {module}
+        for module, path in modules.items()
+    }
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as e:
+        pytest.fail(f"a circle of imports: {' <- '.join(e.args[1])}")
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
