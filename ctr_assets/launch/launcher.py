@@ -19,7 +19,7 @@ class JobFailedError(dg.Failure):
     """A job failed, or ended without having reported everything it was to commit."""
 
 
-class JobLauncher(dg.ConfigurableResource, ABC):
+class JobLauncher(dg.ConfigurableResource[Any], ABC):
     """Runs a job where the deployment wants it. Subclasses say how by :meth:`execute`."""
 
     def launch(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:

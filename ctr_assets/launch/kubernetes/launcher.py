@@ -282,7 +282,7 @@ def _root_run_id(run: dg.DagsterRun) -> str:
 
 
 def _step(context: dg.AssetExecutionContext) -> str:
-    return context.asset_key.path[-1]
+    return str(context.asset_key.path[-1])
 
 
 def _job_key(context: dg.AssetExecutionContext, job: JobDescription) -> str:
