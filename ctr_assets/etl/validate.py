@@ -137,7 +137,8 @@ def _equal(column: pa.ChunkedArray, value: str) -> npt.NDArray[np.bool_] | None:
     if isinstance(array, pa.DictionaryArray):
         code = pc.index(array.dictionary, pa.scalar(value, pa.string())).as_py()
         return None if code < 0 else array.indices.to_numpy() == code
-    return pc.equal(array, value).to_numpy(zero_copy_only=False)
+    mask: npt.NDArray[np.bool_] = pc.equal(array, value).to_numpy(zero_copy_only=False)
+    return mask
 
 
 def refuse_rounded(text: bytes, rows: pa.Table) -> None:

@@ -124,7 +124,7 @@ class WideDeep(nn.Module):
         parts = list(zip(self.row_tables, lookups, strict=True))
         if self.layout.wide:
             (table, lookup), *parts = parts
-            weights = _Gather.apply(table.read(lookup), lookup).squeeze(2)
+            weights = _Gather.apply(table.read(lookup), lookup).squeeze(2)  # type: ignore[no-untyped-call]
             logits = logits + functional.dropout(weights, self.wide_dropout, self.training).sum(1)
         hidden = self._first_layer(parts)
         for layer in self.layers[1:]:
@@ -143,11 +143,11 @@ class WideDeep(nn.Module):
             rows, columns = table.read(lookup), first.weight[:, column : column + width]
             column += width
             if table.layout.is_projected:
-                projected = _GatherSum.apply(_project(rows, lookup, columns, bias), lookup)
+                projected = _GatherSum.apply(_project(rows, lookup, columns, bias), lookup)  # type: ignore[no-untyped-call]
                 total = projected if total is None else total + projected
                 bias = None
             else:
-                gathered.append(_Gather.apply(rows, lookup).flatten(1))
+                gathered.append(_Gather.apply(rows, lookup).flatten(1))  # type: ignore[no-untyped-call]
                 kept_columns.append(columns)
         if gathered:
             direct = functional.linear(torch.cat(gathered, 1), torch.cat(kept_columns, 1), bias)
