@@ -23,7 +23,7 @@ demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_TRUTH_FOLDER ?= $(HOME_DIR)/truth
 demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev serve test test-long bench lint validate images manifests screenshots clean
+.PHONY: help setup demo dev serve test test-long bench lint validate docs docs-serve images manifests screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,12 @@ bench: $(READY) .bench/peers/.ready ## Measure everything beside other libraries
 validate: $(READY) ## Load the definitions as a code server would
 	$(BIN)/dagster definitions validate --workspace workspace.yaml
 	CTR_DEPLOYMENT=kubernetes $(BIN)/dagster definitions validate --workspace workspace.yaml
+
+docs: $(READY) ## Build the documentation site in site/; a broken link is an error
+	$(BIN)/zensical build --strict
+
+docs-serve: $(READY) ## Show the documentation site while it is written (http://localhost:8000)
+	$(BIN)/zensical serve
 
 images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 	set -a; . docker/images.env; for image in code-server spark pytorch serving; do \
