@@ -96,7 +96,7 @@ images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 manifests: $(READY) ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
 	$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
 
-screenshots: $(READY) ## Take the README's pictures of the demo's instance
+screenshots: $(READY) ## Take the tutorial's pictures of the demo's instance
 	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
 
 clean: ## Remove the virtual environment; data/ stays

@@ -67,7 +67,8 @@ def _ancestors(name: str, parents: dict[str, set[str]]) -> set[str]:
 
 
 def _drawn(colours: dict[str, str]) -> str:
-    columns, rows = (max(place[i] for place in PLACES.values()) + 1 for i in (0, 1))
+    columns = 1 + max(column for column, _, _ in PLACES.values())
+    rows = 1 + max(row for _, row, _ in PLACES.values())
     width = columns * (WIDTH + GAP_X) - GAP_X + 2 * MARGIN
     height = rows * (HEIGHT + GAP_Y) + MARGIN + 14
     parts = [*_legend(colours, height - 18), *_arrows(colours), *_boxes(colours)]

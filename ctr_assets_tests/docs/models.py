@@ -31,13 +31,13 @@ CHOSEN: Final[dict[str, type[BaseModel]]] = {
 }
 """Asset → its launchpad's fields. That of any other asset has ``resources`` and nothing else."""
 
-_POLICIES: Final = {
+_POLICIES: Final[dict[str, type[BaseModel]]] = {
     "thresholds": CheckThresholds,
     "landing_watch": LandingWatch,
     "retraining_policy": RetrainingPolicy,
     "prediction_policy": PredictionPolicy,
 }
-_CLUSTER: Final = {
+_CLUSTER: Final[dict[str, type[BaseModel]]] = {
     "cluster": ClusterSettings,
     "spark": SparkSettings,
     "pytorch": PyTorchSettings,
