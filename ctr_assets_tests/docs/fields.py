@@ -42,15 +42,16 @@ def may_be(of: Schema, definitions: dict[str, Schema]) -> str:
 
 
 def _number(noun: str) -> Callable[[Schema, dict[str, Schema]], str]:
-    bounds = {
-        "minimum": "from {}",
-        "exclusiveMinimum": "above {}",
-        "maximum": "to {}",
-        "exclusiveMaximum": "below {}",
-    }
-
     def words(of: Schema, _: dict[str, Schema]) -> str:
-        return " ".join([noun, *(text.format(f"{of[name]:,}") for name, text in bounds.items() if name in of)])
+        up_to = "to" if "minimum" in of else ", at most"
+        bounds = {
+            "minimum": " from",
+            "exclusiveMinimum": " above",
+            "maximum": f" {up_to}",
+            "exclusiveMaximum": ", below",
+        }
+        told = (f"{text} {of[name]:,}" for name, text in bounds.items() if name in of)
+        return f"{noun}{''.join(told)}".replace(" ,", ",")
 
     return words
 

@@ -43,7 +43,8 @@ def test_a_bar_ends_no_cell():
     ("schema", "words"),
     [
         ({"type": "integer", "minimum": 1, "maximum": 1000}, "a whole number from 1 to 1,000"),
-        ({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, "a number above 0 below 1"),
+        ({"type": "number", "minimum": 0, "exclusiveMaximum": 1}, "a number from 0, below 1"),
+        ({"type": "number", "exclusiveMinimum": 0, "maximum": 1}, "a number above 0, at most 1"),
         ({"enum": ["a", "b"]}, "`a` or `b`"),
         ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "text or none"),
         ({"type": "array", "items": {"type": "boolean"}}, "a list: `true` or `false`"),
