@@ -23,7 +23,7 @@ demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_TRUTH_FOLDER ?= $(HOME_DIR)/truth
 demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev serve test test-long test-avazu bench lint validate images manifests screenshots clean
+.PHONY: help setup demo dev serve test test-long test-avazu bench lint validate reference docs docs-serve images manifests screenshots clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -68,8 +68,9 @@ lint: $(READY) ## Check format, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(READY) .bench/peers/.ready ## Measure everything beside other libraries (SECTIONS="tables peers", see -m ctr_assets_tests.benchmarks --help)
+bench: $(READY) .bench/peers/.ready ## Measure everything beside other libraries, keep the page in docs/benchmarks (SECTIONS="tables peers")
 	$(BIN)/python -m ctr_assets_tests.benchmarks $(SECTIONS)
+	$(BIN)/python -m ctr_assets_tests.docs
 
 .bench/peers/.ready: ctr_assets_tests/benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv --clear .bench/peers
@@ -79,6 +80,15 @@ bench: $(READY) .bench/peers/.ready ## Measure everything beside other libraries
 validate: $(READY) ## Load the definitions as a code server would
 	$(BIN)/dagster definitions validate --workspace workspace.yaml
 	CTR_DEPLOYMENT=kubernetes $(BIN)/dagster definitions validate --workspace workspace.yaml
+
+reference: $(READY) ## Fill in anew what the docs and the README take from the code and from the benchmarks
+	$(BIN)/python -m ctr_assets_tests.docs
+
+docs: $(READY) ## Build the documentation site in site/; a broken link is an error
+	$(BIN)/zensical build --strict
+
+docs-serve: $(READY) ## Show the documentation site while it is written (http://localhost:8000)
+	$(BIN)/zensical serve
 
 images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 	set -a; . docker/images.env; for image in code-server spark pytorch serving; do \
@@ -90,7 +100,7 @@ images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 manifests: $(READY) ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
 	$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
 
-screenshots: $(READY) ## Take the README's pictures of the demo's instance
+screenshots: $(READY) ## Take the tutorial's pictures of the demo's instance
 	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
 
 clean: ## Remove the virtual environment; data/ stays

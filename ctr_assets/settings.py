@@ -1,6 +1,6 @@
 """The settings of a deployment: environment variables named CTR_*, read and checked together. Values, no behaviour.
 
-python -m ctr_assets.settings        # the README's table of them
+python -m ctr_assets.settings        # the table of them
 """
 
 import json
@@ -191,7 +191,7 @@ def expected_of(field: FieldInfo) -> str:
 
 
 def markdown_table() -> str:
-    """All settings as the README shows them."""
+    """All settings, as the reference shows them."""
     lines = ["| variable | default | may be | meaning |", "|---|---|---|---|"]
     for name, field in VARIABLES.items():
         default = "" if field.default is None else f"{field.default:g}" if field.annotation is float else field.default

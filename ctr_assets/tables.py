@@ -76,7 +76,13 @@ RAW_SCHEMA: Final = pa.schema(
 """Schema of ``raw_impressions``; every categorical column is a string, dictionary-encoded on disk."""
 
 QUARANTINE_SCHEMA: Final = pa.schema([("file", pa.string()), ("reason", pa.string()), ("row_text", pa.string())])
-"""Schema of ``quarantined_rows``: the file (and member), why, and the line as delivered, cut where it is long."""
+"""Schema of ``quarantined_rows``: lines that are no impressions."""
+
+QUARANTINE_DESCRIPTIONS: Final = {
+    "file": "File, and member of an archive, that the line is in",
+    "reason": "Why it was rejected",
+    "row_text": "The line as delivered, cut where it is long",
+}
 
 ENCODED_SCHEMA: Final = pa.schema(
     [
@@ -112,6 +118,11 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("click_probability", pa.float32(), nullable=False)]
 )
 """Schema of ``click_predictions``: file k of a day is of the rows of file k of its ``raw_impressions``, in order."""
+
+PREDICTIONS_DESCRIPTIONS: Final = {
+    "id": RAW_COLUMNS["id"],
+    "click_probability": "The champion's click probability, 0 to 1",
+}
 
 PROFILE_SCHEMA: Final = pa.schema(
     [

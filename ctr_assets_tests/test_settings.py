@@ -154,8 +154,9 @@ def test_an_unlike_variable_is_warned_of(monkeypatch):
 
 
 def test_every_variable_of_the_repository_is_known():
+    places = ["deploy", "docker", "docs", "Makefile", "README.md"]
     listed = subprocess.run(
-        ["git", "grep", "-ohE", r"\bCTR_[A-Z0-9_]*[A-Z0-9]\b", "--", "deploy", "docker", "Makefile", "README.md"],
+        ["git", "grep", "-ohE", r"\bCTR_[A-Z0-9_]*[A-Z0-9]\b", "--", *places],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert {"CTR_DEPLOYMENT", "CTR_KUBERNETES_SETTINGS", "CTR_TEST_NAMESPACE"} <= set(listed)

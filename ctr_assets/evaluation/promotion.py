@@ -1,4 +1,4 @@
-"""Whether a candidate becomes the champion: a pure decision; why it is so, ``docs/promotion.md``."""
+"""Whether a candidate becomes the champion: a pure decision; why it is so, ``docs/concepts/promotion.md``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ctr_assets.evaluation.comparison import Comparison
 
 MARGIN: Final = 0.005
 """A fresher candidate must be shown to be worse by no more than this share of the champion's logloss: the one-sided
-test of non-inferiority. Chosen by replay (``docs/promotion.md``)."""
+test of non-inferiority. Chosen by replay (``docs/concepts/promotion.md``)."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``python -m ctr_assets_tests.ui.screenshots``: the README's pictures, of the instance that ``make demo`` left."""
+"""``python -m ctr_assets_tests.ui.screenshots``: the tutorial's pictures, of the instance that ``make demo`` left."""
 
 import argparse
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ctr_assets_tests.ui.dagster_dev import chromium, dagster_dev
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-FOLDER: Final = Path(__file__).parent / "screenshots"
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "assets" / "ui"
 SETTLE_MILLISECONDS: Final = 4_000
 """Statuses and plots come after the page."""
 
@@ -50,7 +50,7 @@ def main() -> int:
     newest = max(path.name for path in (home / "store" / EVALUATION_REPORT).iterdir())
     report = store.manifest(EVALUATION_REPORT, newest)
     (html,) = (file for file in report.files if file.name.endswith(".html"))
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with dagster_dev(home) as url, chromium() as browser:
         page = browser.new_page(base_url=url, viewport={"width": 1440, "height": 860})
         page.set_default_timeout(60_000)
