@@ -5,7 +5,6 @@ figure comes from the rows that ``evaluation_metrics`` scored; the champion is s
 ``report.html``, one file that needs no other, ``report.md``, and ``model_card.md``.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -47,7 +46,7 @@ from ctr_assets.jobs.report import Report, markdown, path, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.oracle import true_probabilities
 from ctr_assets.storage import Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_bytes
 from ctr_assets.tables import (
     EVALUATION_REPORT,
     FEATURE_VOCABULARY,
@@ -70,8 +69,6 @@ class Params(DayParams):
 
 def run(params: Params, report: Report) -> None:
     """Compute, write, commit and report one day."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
     contest = hold_contest(store, day, lambda model: load_model(store, model, report))
@@ -88,11 +85,8 @@ def run(params: Params, report: Report) -> None:
         contest.evaluation.properties["next_day"],
     )
     texts = {HTML_NAME: render_html(document), MARKDOWN_NAME: render_markdown(document), CARD_NAME: card}
-    version, files = store.begin(EVALUATION_REPORT, day), []
-    for name, text in texts.items():
-        with write_bytes(store, version.folder, name) as sink:
-            sink.write(text.encode())
-        files.append(describe(name, sink))
+    version = store.begin(EVALUATION_REPORT, day)
+    files = [write_bytes(store, version.folder, name, text.encode()) for name, text in texts.items()]
     inputs = [contest.candidate, contest.evaluation, *([contest.champion] if contest.champion else [])]
     properties = {
         "verdict": document.verdict,
