@@ -24,17 +24,16 @@ from ctr_assets.evaluation.evaluated import as_evaluated, evaluated_days, figure
 from ctr_assets.evaluation.headline import Headline, headline
 from ctr_assets.evaluation.importance import permutation_importances, sample_rows
 from ctr_assets.evaluation.metrics import assess
-from ctr_assets.evaluation.report import (
+from ctr_assets.evaluation.report import Figures, build_report
+from ctr_assets.evaluation.report_plots import feature_importances
+from ctr_assets.evaluation.report_tables import (
     BEST_REACHABLE,
     CHALLENGER,
     CHAMPION,
     NAMES,
-    Figures,
-    build_report,
     segment_models,
     segment_table,
 )
-from ctr_assets.evaluation.report_plots import feature_importances
 from ctr_assets.evaluation.scored import RowsOf, read_scored
 from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
 from ctr_assets.evaluation.uncertainty import read_clusters
