@@ -12,7 +12,7 @@ PAGES = [ROOT / "docs/tutorial/index.md", ROOT / "docs/tutorial/ui.md"]
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 def test_every_command_prints_what_the_page_promises(tmp_path):
     # Others may listen at the ports of the page. No setting of this process may stand in for what the page says.
     http, ui = str(free_port()), str(free_port())
