@@ -83,10 +83,10 @@ def build_report(figures: Figures, written: str) -> Document:
     days = f"{len(window)} day{'s' if len(window) > 1 else ''}, {window[0]} to {window[-1]}"
     return Document(
         title=f"Click-through rate model of {figures.day}",
-        subtitle=f"Wide & Deep, window of {days}, {started_from(figures.card)}; {against}",
+        subtitle=f"Wide & Deep, window of {days}; {against}",
         verdict=verdict,
         tone=tone,
-        reasons=figures.contest.decision.reasons,
+        reasons=tuple(each for each in figures.contest.decision.reasons if not _says(verdict, each)),
         key_figures=() if figures.headline is None else key_figures(figures.headline),
         sections=(
             *(() if figures.headline is None else (standing(figures.headline),)),
@@ -100,6 +100,10 @@ def build_report(figures: Figures, written: str) -> Document:
         ),
         footer=f"{written}; the verdict is champion_model's own rule against the champion as it was then. {_GLOSSARY}",
     )
+
+
+def _says(verdict: str, reason: str) -> bool:
+    return reason[:1].lower() + reason[1:] in verdict
 
 
 def key_figures(headline: Headline) -> tuple[KeyFigure, ...]:
@@ -136,7 +140,7 @@ def standing(headline: Headline) -> Section:
         "model has learnt from. After ± is one standard error, with hours and devices taken as clusters; a difference "
         f"of less than {STANDARD_ERRORS:g} of them may be chance."
     )
-    columns = ("model", "logloss", "more than the challenger's", "ROC AUC")
+    columns = ("model", "logloss", "above the challenger's logloss", "ROC AUC")
     return Section("How good it is", (text,), tables=(Table(columns, lines),))
 
 
@@ -215,6 +219,7 @@ def _training(figures: Figures) -> Section:
     features = card["features"]
     rows = {
         "version": (model.version, gbt.version, logistic.version),
+        "start": (started_from(card), "from scratch", "from scratch"),
         "engine": (
             f"PyTorch {libraries_of(card)['torch']}",
             f"Spark {gbt_card.get('spark_version', '(not recorded)')}",
@@ -233,7 +238,7 @@ def _training(figures: Figures) -> Section:
         ),
         "configuration": tuple(_settings(each["config"]) for each in (card, gbt_card, logistic_card)),
         "wall time": tuple(_seconds(each) for each in (model, gbt, logistic)),
-        "device": (model.properties.get("device", "(not recorded)"), "CPU", "CPU"),
+        "device": (model.properties.get("device", "(not recorded)"), "cpu", "cpu"),
         "asset code version": (
             model.created_by.get("code_version") or card["code_version"],
             *(each.created_by.get("code_version", "") for each in (gbt, logistic)),
@@ -246,9 +251,12 @@ def _training(figures: Figures) -> Section:
     )
     text = "Rows of the window: " + ", ".join(f"{count:,} {split.value}" for split, count in splits.items())
     kept = card["metrics"]
-    epochs = f"Wide & Deep kept epoch {kept['best_epoch']} of {kept['epochs']}, the one of least validation logloss"
-    curve = Picture("Logloss by epoch", training_curve(card["curve"]))
-    return Section("Trained on", (f"{text}. {epochs}.",), (curve,), (table,))
+    epochs = (
+        f"Wide & Deep kept epoch {kept['best_epoch']} of {kept['epochs']}, the one of least validation logloss: "
+        f"{kept['train_logloss']:.4f} on its training rows, {kept['validation_logloss']:.4f} on validation rows"
+    )
+    curve = (Picture("Logloss by epoch", training_curve(card["curve"])),) if len(card["curve"]) > 1 else ()
+    return Section("Trained on", (f"{text}. {epochs}.",), curve, (table,))
 
 
 def _importances(figures: Figures) -> Section:
@@ -265,10 +273,10 @@ def _importances(figures: Figures) -> Section:
     )
     png = feature_importances(figures.importances, figures.importance_rows)
     lines = tuple(
-        (Cell(each.feature), Cell(f"{each.increase:.5f}"), Cell(f"{each.standard_error:.5f}"))
+        (Cell(each.feature), Cell(f"{each.increase:z.5f}"), Cell(f"{each.standard_error:.5f}"))
         for each in figures.importances
     )
-    table = Table(("feature", "increase of the logloss", "standard error"), lines)
+    table = Table(("feature", "increase of the logloss", "standard error"), lines, caption="Every feature")
     return Section(title, texts, (Picture("Permutation importance", png, is_wide=True),), (table,))
 
 

@@ -30,9 +30,8 @@ _LESS_IS_BETTER: Final = ("logloss", "normalized_entropy", "expected_calibration
 
 
 def with_error(estimate: Estimate) -> str:
-    """A figure and its standard error."""
-    error = estimate.standard_error
-    return f"{estimate.value:.4f}" + ("" if error is None else f" ± {error:.4f}")
+    """A figure and its standard error, where it has one."""
+    return f"{estimate.value:.4f}" + (f" ± {estimate.standard_error:.4f}" if estimate.standard_error else "")
 
 
 def behind(difference: Estimate, challenger: float) -> Cell:
@@ -79,7 +78,7 @@ def segment_models(models: Iterable[str]) -> list[str]:
 
 
 def segment_table(segments: Sequence[Segment], models: Sequence[str], caption: str = "") -> Table:
-    """One line a segment: its rows, and of each model mean prediction, calibration ratio, logloss and ROC AUC.
+    """One line a segment: its rows, and of each model calibration ratio, logloss and ROC AUC.
 
     Without a ``caption`` the first column names the segmentation.
     """
@@ -91,11 +90,10 @@ def segment_table(segments: Sequence[Segment], models: Sequence[str], caption: s
         cells += [Cell(f"{each.clicks:,}"), Cell(f"{each.click_rate:.4f}")]
         for model in models:
             of = each.metrics[model]
-            figures = (each.mean_predictions[model], of.calibration_ratio, of.logloss, of.roc_auc)
-            cells += [Cell(number(figure)) for figure in figures]
+            cells += [Cell(number(figure)) for figure in (of.calibration_ratio, of.logloss, of.roc_auc)]
         lines.append(tuple(cells))
     names = ("segment",) if caption else ("segmentation", "segment")
-    of_rows, of_model = (*names, "rows", "clicks", "click rate"), ("mean", "calibration", "logloss", "AUC")
+    of_rows, of_model = (*names, "rows", "clicks", "click rate"), ("calibration", "logloss", "AUC")
     groups = (*("" for _ in of_rows), *(model for model in models for _ in of_model))
     columns = (*of_rows, *(of_model * len(models)))
     return Table(columns, tuple(lines), text_columns=len(names), caption=caption, groups=groups)

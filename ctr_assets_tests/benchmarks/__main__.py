@@ -387,7 +387,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{bench.peer_python} is not there: the other libraries are left out (make bench installs them)")
     sections = options.sections or DEFAULT_SECTIONS
     page = Page.new(options.pages, sections=sections, repeats=options.repeats, threads=options.threads)
-    print(f"{page.head()}\n")
+    print(page.head(), flush=True)
     for name in tqdm(sections, unit="section", disable=None):
         for line in SECTIONS[name](bench):
             page.add(line)
