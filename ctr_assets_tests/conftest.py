@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ctr_assets.launch import class_archive
+from ctr_assets.launch.java import class_archive_option
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,7 +30,7 @@ if "CTR_TESTS_PRECISION" in os.environ:
 # Of every JVM that a test starts: small inputs end before the optimising compiler has paid for itself (half the CPU).
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 # Of every Spark that a test starts: what setup has kept of Spark's classes takes ten seconds off each start.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", class_archive.java_options())
+os.environ.setdefault("SPARK_SUBMIT_OPTS", class_archive_option())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -42,7 +42,7 @@ def wide_deep_model(
     config: WideDeepConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Wide & Deep (Cheng et al. 2016), gone on from the day before on the day's rows.
 
     From scratch on the train split of the trailing window where there is nothing fit to go on from, and each week;
@@ -75,7 +75,7 @@ def gbt_baseline(
     config: GbtBaselineConfig,  # type: ignore[valid-type]
     places: Places,
     spark_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Spark's gradient-boosted trees on the same window, split and fields: what the original study compared with."""
     return launch_each_day(context, spark_launcher, places, config, window=window_of, gbt=chosen(config))
 
@@ -94,7 +94,7 @@ def logistic_baseline(
     config: LogisticBaselineConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Logistic regression on the ids of all fields and crosses, same window and split: a bar that is one."""
     return launch_each_day(context, pytorch_launcher, places, config, window=window_of, logistic=chosen(config))
 
@@ -118,7 +118,7 @@ def evaluation_metrics(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Wide & Deep, its baselines and a constant rate on the window's test rows, and on the next day's where there are.
 
     Every scored row is kept in the table `scored_impressions`, so that each figure can be computed again.
@@ -140,7 +140,7 @@ def evaluation_report(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """One page about the day's model: the verdict against the champion as it is, figures by segment, curves, settings.
 
     ``report.html`` is complete in itself, to be sent to a colleague.
@@ -161,7 +161,7 @@ def champion_model(
     config: ChampionConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The promoted model: replaced by one that beats the baselines and is better, or fresher and about as good."""
     return launch_once(
         context, pytorch_launcher, places, config, day=chosen(config).get("candidate_day") or _candidate_day(context)
@@ -171,11 +171,11 @@ def champion_model(
 def _candidate_day(context: dg.AssetExecutionContext) -> str:
     """The day that the run is about, the last of a range; the newest evaluated one where it is about none."""
     if context.has_partition_key or context.has_partition_key_range:
-        return context.partition_key_range.end
+        return str(context.partition_key_range.end)
     evaluated = context.instance.get_materialized_partitions(evaluation_metrics.key)
     if not evaluated:
         raise dg.Failure("No day of evaluation_metrics is materialized: materialize one, then champion_model")
-    return max(evaluated)
+    return str(max(evaluated))
 
 
 # The newest model of the days before is read too. It is no dependency: the day's own model need not, and should not, be
@@ -194,7 +194,7 @@ def champion_validation(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The champion on the day's impressions before any model has learnt from them: how good what is in use still is.
 
     The newest other model is scored beside it, with the paired difference of their logloss. Of a day that the champion

@@ -44,7 +44,8 @@ class Table:
         present_days = np.where(self.first_age < published_days, published_days - self.first_age, published_days)
         # Before 2014-10-21 the entries are those of that day.
         weights = np.where(self.first_age <= max(age_days, 0), self.rows / present_days, 0.0)
-        return weights / weights.sum()
+        chances: NDArray[np.float64] = weights / weights.sum()
+        return chances
 
     def concatenate(self, other: "Table") -> "Table":
         """Both tables' entries, this one's first; the columns must be the same."""

@@ -66,7 +66,7 @@ class CsvBlock:
     @property
     def lines(self) -> int:
         """Lines that something became of."""
-        return self.rows.num_rows + len(self.rejected) + self.blank
+        return int(self.rows.num_rows) + len(self.rejected) + self.blank
 
     def line_texts(self, lines: Sequence[int]) -> list[bytes]:
         """The bytes of some lines, without what ends them."""
@@ -215,7 +215,8 @@ def _are_well_quoted(data: npt.NDArray[np.uint8], starts: Int, stops: Int) -> np
     at_start = (quotes == starts[line]) | (before == _COMMA) | (before == _QUOTE)
     at_stop = (quotes + 1 == stops[line]) | (after == _COMMA) | (after == _QUOTE)
     wrong = np.bincount(line[~np.where(opens, at_start, at_stop)], minlength=len(starts)) > 0
-    return ~wrong & (np.bincount(line, minlength=len(starts)) % 2 == 0)
+    well_quoted: npt.NDArray[np.bool_] = ~wrong & (np.bincount(line, minlength=len(starts)) % 2 == 0)
+    return well_quoted
 
 
 def _other_count(found: int, expected: int) -> str:

@@ -12,12 +12,19 @@ from ctr_assets.etl.deduplicate import deduplicate
 from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
 from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
-from ctr_assets.etl.validate import UNDATED
 from ctr_assets.landing.account import LineAccount, check_closed
 from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.landing.files import find_files
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
-from ctr_assets.tables import LINE_ACCOUNT, QUARANTINE, QUARANTINE_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
+from ctr_assets.tables import (
+    LINE_ACCOUNT,
+    QUARANTINE,
+    QUARANTINE_SCHEMA,
+    RAW_IMPRESSIONS,
+    RAW_SCHEMA,
+    UNDATED,
+    columns_of,
+)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from dagster_pipes import (
 )
 from pydantic import ValidationError
 
-from ctr_assets.jobs import PYTORCH_JOBS, SPARK_JOBS
+from ctr_assets.jobs import DISTRIBUTED_JOBS, PYTORCH_JOBS, SPARK_JOBS
 from ctr_assets.jobs.report import PipesReport, Report, SilentReport, TerminalReport
 from ctr_assets.problems import SettingsError, problems
 
@@ -60,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     die_with_launcher()
     if int(os.environ.get("RANK", "0")) != 0:
-        run_job(args.name, args.params, SilentReport())
+        if args.name in DISTRIBUTED_JOBS:
+            run_job(args.name, args.params, SilentReport())
     elif PipesEnvVarParamsLoader().is_dagster_pipes_process():
         with open_dagster_pipes(message_writer=message_writer()) as pipes:
             run_job_reporting(args.name, args.params, pipes)

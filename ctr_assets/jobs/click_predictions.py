@@ -37,8 +37,6 @@ class Params(DayParams):
 
 def run(params: Params, report: Report) -> None:
     """Predict, commit and report one day."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
     champion, encoded = store.manifest(CHAMPION_MODEL, CURRENT), store.manifest(ENCODED_FEATURES, day)

@@ -8,19 +8,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster import PipesTempFileContextInjector, open_pipes_session
-from dagster._core.definitions.metadata.external_metadata import metadata_map_from_external
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession, PipesTempFileContextInjector, open_pipes_session
 
 from ctr_assets.launch.job import Footprint, JobDescription
 from ctr_assets.launch.messages import WholeLineMessageReader
+from ctr_assets.private_dagster import metadata_map_from_external
 
 
 class JobFailedError(dg.Failure):
     """A job failed, or ended without having reported everything it was to commit."""
 
 
-class JobLauncher(dg.ConfigurableResource, ABC):
+class JobLauncher(dg.ConfigurableResource[Any], ABC):
     """Runs a job where the deployment wants it. Subclasses say how by :meth:`execute`."""
 
     def launch(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
@@ -93,5 +92,4 @@ def _metadata(reported: dict[str, Any]) -> dict[str, Any]:
         key: value if isinstance(value, dict) else {"type": "__infer__", "raw_value": value}
         for key, value in reported.items()
     }
-    # Private in 1.13: Pipes offers the conversion for its own messages only, and those know no partition.
     return dict(metadata_map_from_external(wrapped))  # type: ignore[arg-type]

@@ -5,12 +5,11 @@ import sys
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession
 from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
 
 from ctr_assets.jobs.__main__ import run_job_reporting
-from ctr_assets.launch import class_archive
-from ctr_assets.launch.java import find_java_home
+from ctr_assets.launch.java import class_archive_option, find_java_home
 from ctr_assets.launch.job import Footprint, JobDescription
 from ctr_assets.launch.launcher import JobLauncher
 
@@ -24,7 +23,7 @@ LOCAL_SPARK_CONFIG: Final = {
     "spark.sql.shuffle.partitions": "4",
     "spark.log.level": "ERROR",
     # G1's concurrent threads compete with the tasks on a laptop: fitting the GBT took a third longer with them.
-    "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC {class_archive.java_options()}",
+    "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC {class_archive_option()}",
 }
 """Session settings of a laptop run: all cores, nothing listens beyond loopback."""
 

@@ -8,7 +8,7 @@ import time
 from typing import Final
 
 import dagster as dg
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession
 from pydantic import Field, FiniteFloat
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS

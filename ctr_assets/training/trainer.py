@@ -87,7 +87,7 @@ class Trainer:
         dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
         self.ranks.sum([*dense, loss])
         touched = [
-            self.ranks.sum_rows(lookup.rows, table.take_gradient())
+            self.ranks.sum_rows(lookup.table_row_U, table.take_gradient())
             for table, lookup in zip(self.model.row_tables, batch.lookups, strict=True)
         ]
         gradients = [*dense, *(gradient for _, gradient in touched)]

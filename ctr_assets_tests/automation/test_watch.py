@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ctr_assets.automation.rules import WaitFor
-from ctr_assets.landing.zone import LandingZoneError
+from ctr_assets.landing.errors import LandingZoneError
 from ctr_assets_tests.automation.watching import DAYS, SETTLE_SECONDS, Watched, as_nobody, public_folder, write
 
 

@@ -217,6 +217,12 @@ class Bench:
             ratio = f"{seconds / first:.2f} x of {sizes[0]:,} ids"
             yield Line("a training step", f"ours, {size:,} ids", {"seconds": seconds}, ratio)
 
+    def parts(self) -> Iterator[Line]:
+        """Each fast part of training beside the plain PyTorch that it stands in for, on one thread."""
+        for part, (seconds, plain) in measure(ours("parts_ours"), 1)["parts"].items():
+            told = f"{seconds * 1e3:.2f} ms of CPU, plain PyTorch {plain * 1e3:.2f} ms: {plain / seconds:.1f} x as fast"
+            yield Line("a batch, by parts", f"ours, {part}", {"seconds": seconds}, told)
+
     def promotion(self) -> Iterator[Line]:
         """Rules of promotion, replayed over days of which every one has a model."""
         for drift in Drift:
@@ -344,6 +350,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "continued",
             "peers",
             "vocabulary",
+            "parts",
             "promotion",
             "scoring",
             "serving",
@@ -380,7 +387,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{bench.peer_python} is not there: the other libraries are left out (make bench installs them)")
     sections = options.sections or DEFAULT_SECTIONS
     page = Page.new(options.pages, sections=sections, repeats=options.repeats, threads=options.threads)
-    print(f"{page.head()}\n")
+    print(page.head(), flush=True)
     for name in tqdm(sections, unit="section", disable=None):
         for line in SECTIONS[name](bench):
             page.add(line)

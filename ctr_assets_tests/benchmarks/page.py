@@ -60,7 +60,7 @@ class Page:
         path = next(folder / name for name in names if not (folder / name).exists())
         measured = {
             "sections": " ".join(sections),
-            "repeats": f"the median of {repeats} where a run is short",
+            "repeats": f"medians of {repeats} where a run is short" if repeats > 1 else "one run of each",
             "threads": f"{threads} of every contender",
         }
         return cls(path, {**machine(), **measured})

@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 import yaml
-from dagster._config import process_config, resolve_to_config_type
-
-# Private in 1.13: the public way to check a class's config is to connect to its database or cluster.
-from dagster._core.instance.config import dagster_instance_config
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes.config_class import class_from_code_pointer
 
 from ctr_assets_tests.deploy.files import DEPLOY, one, values
+from ctr_assets_tests.private_dagster import (
+    InstanceRef,
+    class_from_code_pointer,
+    dagster_instance_config,
+    process_config,
+    resolve_to_config_type,
+)
 
 FOLDER = str(DEPLOY / "kubernetes")
 INSTANCE = yaml.safe_load((DEPLOY / "kubernetes" / "dagster.yaml").read_text())

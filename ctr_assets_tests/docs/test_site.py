@@ -1,6 +1,7 @@
 """The site builds without a warning, every link in it leads somewhere, and it asks no foreign host for anything."""
 
 import html.parser
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ def site(tmp_path_factory):
     built = subprocess.run(
         [sys.executable, "-m", "zensical", "build", "--strict"], cwd=folder, capture_output=True, text=True
     )
-    assert built.returncode == 0, built.stdout + built.stderr
+    assert built.returncode == 0, re.sub(r"\x1b\[[\d;]*m", "", built.stdout + built.stderr)
     return folder / "site"
 
 

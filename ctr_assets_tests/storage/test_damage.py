@@ -13,7 +13,7 @@ import pytest
 from ctr_assets.features import Split
 from ctr_assets.storage import NotMaterializedError, Store, UnreadableError, write_parquet
 from ctr_assets.storage.damage import reading
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_json
 from ctr_assets.storage.rows import RawRows, iter_split
 from ctr_assets.storage.vocabulary import open_vocabulary, read_values
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, MADE_FROM, RAW_IMPRESSIONS
@@ -197,9 +197,7 @@ def test_a_column_that_is_cut_to_pieces_names_its_file(store):
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_small_file_names_itself(store, how):
     version = store.begin(RAW_IMPRESSIONS, DAY)
-    with write_bytes(store, version.folder, "card.json") as sink:
-        sink.write(json.dumps({"key": "value" * 100}).encode())
-    manifest = version.commit([describe("card.json", sink)], {})
+    manifest = version.commit([write_json(store, version.folder, "card.json", {"key": "value" * 100})], {})
     (file,) = manifest.files
     assert json.loads(store.read(manifest, file))["key"].startswith("value")
     with store.local_file(manifest, file) as path:

@@ -19,6 +19,8 @@ SETTLE_MILLISECONDS: Final = 4_000
 
 def open_all_groups(page: "Page") -> None:
     page.get_by_text("models").first.wait_for()
+    page.get_by_text("Hide navigation").click()
+    page.get_by_placeholder("Jump to…").locator("xpath=following::button[1]").click()
     page.keyboard.press("Alt+KeyE")
 
 
@@ -52,7 +54,7 @@ def main() -> int:
     (html,) = (file for file in report.files if file.name.endswith(".html"))
     FOLDER.mkdir(parents=True, exist_ok=True)
     with dagster_dev(home) as url, chromium() as browser:
-        page = browser.new_page(base_url=url, viewport={"width": 1440, "height": 860})
+        page = browser.new_page(base_url=url, viewport={"width": 1440, "height": 960})
         page.set_default_timeout(60_000)
         for name, (path, click) in PICTURES.items():
             page.goto(path)

@@ -6,7 +6,8 @@ from typing import Any, Final, Literal
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance
-from dagster._core.events import EngineEventData
+
+from ctr_assets.private_dagster import EngineEventData
 
 METADATA_KEY: Final = "ctr_assets/launch_handle"
 Outcome = Literal["launched", "failed"]

@@ -8,8 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster import DagsterRunStatus, PipesEnvContextInjector, open_pipes_session
-from dagster._core.pipes.context import PipesSession
+from dagster import DagsterRunStatus, PipesEnvContextInjector, PipesSession, open_pipes_session
 from pydantic import Field
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS
@@ -283,7 +282,7 @@ def _root_run_id(run: dg.DagsterRun) -> str:
 
 
 def _step(context: dg.AssetExecutionContext) -> str:
-    return context.asset_key.path[-1]
+    return str(context.asset_key.path[-1])
 
 
 def _job_key(context: dg.AssetExecutionContext, job: JobDescription) -> str:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from dagster import DagsterInstance, RunsFilter
-from dagster._core.storage.tags import ROOT_RUN_ID_TAG, WILL_RETRY_TAG
 
 from ctr_assets.launch.kubernetes.client import ResourceClient
 from ctr_assets.launch.kubernetes.names import CODE_LOCATION, MANAGED_BY, OURS, RUN_ID, label_value
+from ctr_assets.private_dagster import ROOT_RUN_ID_TAG, WILL_RETRY_TAG
 
 GRACE_SECONDS: Final = 120.0
 """Seconds after the end of a run group before its resources count as left over: a retry may be about to start."""

@@ -6,11 +6,11 @@ from ctr_assets.launch.kubernetes.settings import (
     ClusterSettings,
     KubernetesSettings,
     PyTorchSettings,
-    SettingsError,
     SparkSettings,
     override,
     read_settings,
 )
+from ctr_assets.problems import SettingsError
 
 
 @pytest.mark.parametrize("model", [ClusterSettings, SparkSettings, PyTorchSettings])
