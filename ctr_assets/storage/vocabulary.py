@@ -11,7 +11,7 @@ from ctr_assets.features import FEATURE_BY_NAME
 from ctr_assets.storage.manifest import DataFile, Manifest
 from ctr_assets.storage.parts import ParquetPart
 from ctr_assets.storage.store import Store, TableVersion
-from ctr_assets.tables import VOCABULARY_SCHEMA
+from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, VOCABULARY_SCHEMA
 
 VOCABULARY_FILE: Final = "vocabulary.parquet"
 
@@ -26,7 +26,15 @@ def write_vocabulary(version: TableVersion, vocabulary: Mapping[str, pa.Array]) 
 
 
 def open_vocabulary(store: Store, vocabulary: Manifest) -> pq.ParquetFile:
-    """The file of a committed vocabulary; row group k is the feature at position k of ``FEATURES``."""
+    """The file of a committed vocabulary; row group k is the feature at position k of ``FEATURES``.
+
+    Raises ValueError when it was made for other features, or for the same ones in another order.
+    """
+    if list(vocabulary.properties["sizes"]) != list(FEATURE_BY_NAME):
+        raise ValueError(
+            f"{FEATURE_VOCABULARY}[{vocabulary.partition}] is of other features than this code's: materialize "
+            f"{FEATURE_VOCABULARY}, then {ENCODED_FEATURES}, for all days from the first on in one run"
+        )
     return store.parquet(vocabulary, store.file(vocabulary, VOCABULARY_FILE))
 
 
