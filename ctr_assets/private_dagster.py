@@ -22,7 +22,7 @@ try:
 except ImportError as e:
     raise ImportError(
         f"Dagster {dg.__version__} has moved a private name that this project needs ({e}): "
-        "install the release that constraints.txt names, or look the name up and change ctr_assets/private_dagster.py"
+        "install the release that requirements.lock names, or look the name up and change ctr_assets/private_dagster.py"
     ) from e
 
 __all__ = [

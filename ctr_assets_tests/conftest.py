@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ctr_assets.launch.java import class_archive_option
+from ctr_assets.notices import NOTICES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,6 +32,12 @@ if "CTR_TESTS_PRECISION" in os.environ:
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 # Of every Spark that a test starts: what setup has kept of Spark's classes takes ten seconds off each start.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", class_archive_option())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest sets aside the filters of the code that it tests: Dagster's notices are told to it again."""
+    for message, category in NOTICES:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}:{category.__module__}.{category.__name__}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -45,7 +45,7 @@ def _launch(
     partitions: tuple[str, ...],
     **params: Any,
 ) -> None:
-    created_by = {"run_id": context.run_id, "asset": context.asset_key.to_user_string(), "package": __version__}
+    created_by = {"run_id": context.run.run_id, "asset": context.asset_key.to_user_string(), "package": __version__}
     params = {"store_url": places.store_url, "created_by": created_by, **params}
     launcher.launch(context, JobDescription(context.asset_key.path[-1], params, partitions, config.resources))
 

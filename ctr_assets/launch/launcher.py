@@ -1,10 +1,9 @@
 """The one launch path: open a Pipes session, let an engine run the job, and believe nothing but its own report."""
 
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
@@ -72,13 +71,7 @@ class JobLauncher(dg.ConfigurableResource[Any], ABC):
     @contextmanager
     def open_session(self, context: dg.AssetExecutionContext, job: JobDescription) -> Iterator[PipesSession]:
         """The Pipes session that the job reports to; by default through temporary files of this machine."""
-        with ExitStack() as stack:
-            with warnings.catch_warnings():
-                # Opening any session reads a preview property of the reader (1.13) and warns each time.
-                warnings.simplefilter("ignore", dg.PreviewWarning)
-                session = stack.enter_context(
-                    open_pipes_session(context, PipesTempFileContextInjector(), WholeLineMessageReader())
-                )
+        with open_pipes_session(context, PipesTempFileContextInjector(), WholeLineMessageReader()) as session:
             yield session
 
     @abstractmethod

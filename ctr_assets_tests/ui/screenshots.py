@@ -28,7 +28,7 @@ def open_plots(page: "Page") -> None:
     page.get_by_role("button", name="Plots").click()
     page.get_by_role("button", name="Events").click()
     page.locator("canvas").first.wait_for()
-    page.locator("canvas").first.scroll_into_view_if_needed()
+    page.locator("canvas").first.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
 
 
 def nothing(page: "Page") -> None:

@@ -312,5 +312,5 @@ def _is_used_up(client: "ResourceClient", name: str, handle: LaunchHandle | None
 
 
 def _is_cancelled(context: dg.AssetExecutionContext) -> bool:
-    run = context.instance.get_run_by_id(context.run_id)
+    run = context.instance.get_run_by_id(context.run.run_id)
     return run is not None and run.status in (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED)
