@@ -93,17 +93,18 @@ manifests: $(VENV)/.dev ## Print what kubectl apply -k would send (OVERLAY=kind 
 
 ## Show it
 
-screenshots: $(VENV)/.dev ## Take the tutorial's pictures of the demo's instance
-	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
-
 reference: $(VENV)/.dev ## Fill in anew what the docs and the README take from the code and from the benchmarks
 	$(BIN)/python -m ctr_assets_tests.docs
 
 docs: $(VENV)/.dev ## Build the documentation site in site/; a broken link is an error
 	$(BIN)/zensical build --strict
+	$(call next, make docs-serve)
 
 docs-serve: $(VENV)/.dev ## Show the documentation site while it is written (http://localhost:8000)
 	$(BIN)/zensical serve
+
+screenshots: $(VENV)/.dev ## Take the tutorial's pictures of the demo's instance
+	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
 
 ## Start again
 

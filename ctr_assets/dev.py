@@ -62,7 +62,7 @@ def serve(port: int) -> int:
         _end(dagster)
 
 
-def _end(dagster: "subprocess.Popen[bytes]") -> None:
+def _end(dagster: subprocess.Popen[bytes]) -> None:
     """End the webserver and the daemon as Dagster does, then its code servers and runs, which it would leave to end."""
     if dagster.poll() is None:
         dagster.send_signal(signal.SIGINT)

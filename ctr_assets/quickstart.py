@@ -104,8 +104,8 @@ def run_demo(rows: int, home: Path) -> None:
 
 
 def _materialize(environment: dict[str, str], home: Path, assets: tuple[str, ...], *arguments: str) -> None:
-    command = ["asset", "materialize", "-m", "ctr_assets.definitions", "--select", ",".join(assets), *arguments]
-    _run([sys.executable, "-W", "ignore", "-m", "dagster", *command], environment, home / f"{assets[0]}.log")
+    launch = [str(Path(sys.executable).with_name("dg")), "launch", "-m", "ctr_assets.definitions"]
+    _run([*launch, "--assets", ",".join(assets), *arguments], environment, home / f"{assets[0]}.log")
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path) -> None:

@@ -51,7 +51,8 @@ def test_the_lock_names_versions_and_hashes_and_no_place():
     entries = re.findall(r"^[\w.-]+==\S+(?: ; [^\\\n]+)? \\\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", LOCK, re.M)
     comments = re.findall(r"^#.*\n", LOCK, re.M)
     assert "".join([*comments, *entries]) == LOCK
-    assert len(entries) == len(LOCKED)
+    # A package has two versions where its newest no longer takes the oldest Python.
+    assert {entry.partition("==")[0] for entry in entries} == LOCKED.keys()
 
 
 def required(name, extras):

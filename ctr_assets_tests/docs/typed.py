@@ -21,6 +21,8 @@ IN_THE_BACKGROUND: Final = "<!-- in the background -->"
 LEFT_OUT: Final = "…"
 """In an output: anything, to the end of its word or over lines where it stands alone."""
 _BLOCK: Final = re.compile(rf"({IN_THE_BACKGROUND}\n+)?```(sh|text)\n(.*?)```", re.DOTALL)
+_STAGES: Final = (".laptop", ".serving", ".dev")
+"""What the Makefile leaves behind when it has installed."""
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
 
@@ -56,9 +58,9 @@ def missing_line(promised: str, printed: str) -> str | None:
 
 
 def copy_of_the_project(folder: Path) -> Path:
-    """The tracked files as they are now, with this environment as ``.venv``.
+    """The tracked files as they are now, and this environment as ``.venv``, installed as far as make can tell.
 
-    They are dated long ago, so that make takes the environment for current: its set-up is not what is tried.
+    The set-up is not what is tried: the files are dated long ago, so that nothing is newer than what was installed.
     """
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in tracked.splitlines():
@@ -66,7 +68,13 @@ def copy_of_the_project(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
             os.utime(folder / name, (0, 0))
-    (folder / ".venv").symlink_to(sys.prefix)
+    environment = folder / ".venv"
+    environment.mkdir()
+    for each in Path(sys.prefix).iterdir():
+        (environment / each.name).symlink_to(each)
+    for stage in _STAGES:
+        (environment / stage).unlink(missing_ok=True)
+        (environment / stage).touch()
     return folder
 
 
