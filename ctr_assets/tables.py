@@ -52,7 +52,7 @@ MADE_FROM: Final[dict[str, tuple[str, ...]]] = {
     SERVING_MODEL: (CHAMPION_MODEL, FEATURE_VOCABULARY),
     CLICK_PREDICTIONS: (CHAMPION_MODEL, RAW_IMPRESSIONS, ENCODED_FEATURES),
 }
-"""Every table, with those whose versions a manifest of it may name among its inputs."""
+"""Table → the tables whose versions its manifests may name as inputs. Every table is a key."""
 
 _NAMED: Final = {
     **dict.fromkeys(MADE_FROM, ()),
@@ -162,7 +162,7 @@ def columns_of(schema: pa.Schema) -> dict[str, str]:
 
 
 def has_partition(table: str, partition: str) -> bool:
-    """Whether a table can have such a partition; of a table that is not ours nothing is known."""
+    """Whether a table can have such a partition. A table that is not ours may have any."""
     return table not in MADE_FROM or partition in _NAMED[table] or (table not in _WITHOUT_DAYS and is_day(partition))
 
 

@@ -43,9 +43,9 @@ def wide_deep_model(
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult[None]:
-    """Wide & Deep (Cheng et al. 2016), gone on from the day before on the day's rows.
+    """Wide & Deep (Cheng et al. 2016). It goes on from the model of the day before, on the day's rows.
 
-    From scratch on the train split of the trailing window where there is nothing fit to go on from, and each week;
+    Each week, and where no model is fit to go on from, it learns the train split of its trailing window from scratch.
     `start` and `start_reason` say which, and why.
     """
     return launch_each_day(
@@ -95,7 +95,7 @@ def logistic_baseline(
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
 ) -> dg.MaterializeResult[None]:
-    """Logistic regression on the ids of all fields and crosses, same window and split: a bar that is one."""
+    """Logistic regression on the ids of all fields and crosses, same window and split: the bar to pass."""
     return launch_each_day(context, pytorch_launcher, places, config, window=window_of, logistic=chosen(config))
 
 
@@ -198,7 +198,7 @@ def champion_validation(
     """The champion on the day's impressions before any model has learnt from them: how good what is in use still is.
 
     The newest other model is scored beside it, with the paired difference of their logloss. Of a day that the champion
-    may have learnt from only the test rows count. A day on which nothing can be scored is
-    materialized all the same, without figures and with a note.
+    may have learnt from only the test rows count. A day on which nothing can be scored is materialized all the same,
+    without figures and with a note.
     """
     return launch_each_day(context, pytorch_launcher, places, config)

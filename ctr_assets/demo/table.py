@@ -1,5 +1,7 @@
-"""A table: values of one or several columns that occur together, how often, and from which day on; and the ways to
-build one from a published head, a power-law tail and a parent column."""
+"""A table holds values of one or several columns that occur together, how often, and from which day on.
+
+It is built from a published head, a power-law tail and a parent column.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

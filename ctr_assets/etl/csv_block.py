@@ -79,7 +79,8 @@ class CsvBlock:
 def parse_block(text: bytes, csv_format: CsvFormat) -> CsvBlock:
     """Parse whole lines, of which the last may lack its line feed; ``text`` is not empty.
 
-    Where the block is not lines of unquoted fields throughout, only the pieces of it that are not pay for it.
+    A block of unquoted fields is parsed at one go. Any other is cut into pieces, and only the pieces with other lines
+    are looked at line by line.
     """
     block = _parse_unquoted(text, csv_format)
     if block is not None:

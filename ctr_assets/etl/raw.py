@@ -73,9 +73,9 @@ def ingest(
 ) -> Ingested:
     """Read the landing zone once and commit every day of ``days``; a day without rows becomes an empty table.
 
-    Raises :class:`~ctr_assets.landing.errors.LandingError` before anything is committed when a file is damaged, lacks a
-    column, was spoilt, changed meanwhile, when a line is not accounted for, or when more than ``max_quarantined_share``
-    of the rows read are rejected.
+    Raises :class:`~ctr_assets.landing.errors.LandingError` before anything is committed: when a file is damaged, lacks
+    a column, was spoilt or changed meanwhile; when a line is not accounted for; or when more than
+    ``max_quarantined_share`` of the rows read are rejected.
     """
     plan = plan_tasks(find_files(landing_url, days))
     raw = {day: store.begin(RAW_IMPRESSIONS, day) for day in days}

@@ -1,7 +1,7 @@
 """``feature_vocabulary``: per feature the ids of its values. Append-only: a day adds values, an id never changes.
 
-Rows count only when they train (the ``train`` split). Tasks count the values of a file; the counts are shuffled by
-feature, those of the long features by bucket of the value; each bucket then walks through the days in order. A value
+Rows count only when they train (the ``train`` split). Tasks count the values of a file. The counts are shuffled by
+feature, those of the long features by bucket of the value. Each bucket then walks through the days in order. A value
 gets an id on the first day its accumulated count reaches the feature's ``min_count``; until then its count is kept in
 the day's *pending* file. Ids of a day are handed out by descending count, then by value.
 """

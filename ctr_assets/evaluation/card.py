@@ -103,9 +103,9 @@ def _features(card: Card) -> Section:
         lines.append((name, ", ".join(parts), f"{size:,}", _percent(unknown_share(card, name))))
     text = (
         f"Preset {features['preset']}: {len(features['wide'])} wide features, {len(features['deep'])} deep ones. A "
-        "value has an id once it was seen often enough in training rows; every other one is unknown, and the unknown "
-        "values of a feature are all the same to the model. Rows count as unknown as they were when their day was "
-        "encoded, those of all splits."
+        "value has an id once it was seen often enough in training rows. Every other value is unknown, and the unknown "
+        "values of a feature are all the same to the model. A row counts as unknown if its value had no id when its "
+        "day was encoded; rows of all splits are counted."
     )
     columns = ("feature", "read as", "values known", "rows unknown")
     return Section("Features and the values that it knows", (text,), tables=(_table(columns, lines, text_columns=2),))
@@ -186,7 +186,8 @@ def _limits(card: Card, figures: Figures) -> Section:
         "A value that it never met is unknown, and one unknown is like another: the more of them, the closer the "
         f"answer is to that of an average impression.{unknown}",
         "It ages. Days after its own bring sites, creatives and rates that it never met, and it does worse on them. "
-        "Test rows are of its own days and do not show that; the next day does, and champion_validation of later ones.",
+        "The test rows are of its own days, so they do not show that. The next day does, and champion_validation shows "
+        "it for later days.",
         f"Its probabilities are right on average over many impressions ({checked}); of a small segment they may be "
         "far off: evaluation_report has them by segment.",
         "It is made to rank and to price impressions. It predicts clicks, neither their worth nor their cause, and is "

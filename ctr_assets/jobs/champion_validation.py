@@ -1,4 +1,4 @@
-"""Job ``champion_validation``: the champion, and the newest other model, on a day's impressions as in use.
+"""Job ``champion_validation``: the champion, and the newest other model, on a day's impressions as met in use.
 
 A day after the champion's own is scored whole: no model has learnt from it yet (progressive validation, McMahan et al.,
 "Ad click prediction: a view from the trenches", KDD 2013). Of any earlier day only the test split is scored, because

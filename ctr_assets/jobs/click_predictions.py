@@ -2,7 +2,8 @@
 
 One row for each row of ``raw_impressions``, in its order. A day without labels gets ``submission.csv.gz`` besides, in
 the form of Kaggle's competition. Days that are encoded with the champion's ids, or with ids that continue them, go the
-fast way; any other day (one before the champion's own was encoded with what was known then) through ``serving_model``.
+fast way. Any other day goes through ``serving_model``, such as one before the champion's own: it was encoded with what
+was known then.
 """
 
 import os

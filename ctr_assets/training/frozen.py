@@ -16,8 +16,8 @@ from ctr_assets.training.model import WideDeep
 from ctr_assets.training.rowgroups import Matrix
 
 PROJECTED_ROWS = 16_384
-"""Largest table whose rows are multiplied through the first layer beforehand: beyond, the product outgrows the caches
-(16,384 rows of 256 units are 16 MiB) and most of its rows would never be read."""
+"""Largest table whose rows are multiplied through the first layer beforehand: of 256 units that is 16 MiB. A larger
+product outgrows the caches, and most of its rows would never be read."""
 
 
 class _Stack:

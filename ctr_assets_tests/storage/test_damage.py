@@ -194,6 +194,17 @@ def test_a_column_that_is_cut_to_pieces_names_its_file(store):
                 read()
 
 
+def test_a_small_file_that_holds_no_object_names_itself(store):
+    version = store.begin(RAW_IMPRESSIONS, DAY)
+    files = [
+        write_json(store, version.folder, name, content) for name, content in (("a.json", {"b": 1}), ("c.json", []))
+    ]
+    manifest = version.commit(files, {})
+    assert store.read_json(manifest, "a.json") == {"b": 1}
+    with pytest.raises(UnreadableError, match=rf"/c\.json under .* cannot be read \(it is no JSON object\): {TODO}"):
+        store.read_json(manifest, "c.json")
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_small_file_names_itself(store, how):
     version = store.begin(RAW_IMPRESSIONS, DAY)
