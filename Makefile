@@ -24,8 +24,8 @@ demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_TRUTH_FOLDER ?= $(HOME_DIR)/truth
 demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-# What a person might do next. Not on the standard output, which may be piped.
-next = @echo >&2; echo "Next: $(strip $(1))" >&2
+# What a person might do next. Not on the standard output, which may be piped; CI is no person.
+next = $(if $(CI),,@echo >&2; echo "Next: $(strip $(1))" >&2)
 
 .PHONY: help setup demo dev serve test test-long test-avazu bench lint validate lock reference docs docs-serve images manifests screenshots clean
 
@@ -54,6 +54,7 @@ test: $(VENV)/.dev ## Run the tests (WORKERS=3 at a time: many of them wait more
 
 test-long: $(VENV)/.dev ## Run the tests that take minutes each: daemon, browser, PostgreSQL, the whole graph on gs://
 	$(BIN)/python -m pytest -m long
+	$(call next, make dev)
 
 test-avazu: $(VENV)/.dev ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)
 	$(if $(DIR),,$(error DIR is not set: expected the folder of Kaggle's train.gz and test.gz))
@@ -63,10 +64,12 @@ lint: $(VENV)/.dev ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(call next, make validate test)
 
 validate: $(VENV)/.dev ## Load the definitions as a code server would
 	$(BIN)/dg check defs --no-check-yaml
 	CTR_DEPLOYMENT=kubernetes $(BIN)/dg check defs --no-check-yaml
+	$(call next, make dev)
 
 lock: | $(BIN)/uv ## Write requirements.lock anew after a change of pyproject.toml (OPTIONS="--upgrade" for the newest versions)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --all-extras --group build \
@@ -76,6 +79,7 @@ lock: | $(BIN)/uv ## Write requirements.lock anew after a change of pyproject.to
 bench: $(VENV)/.dev .bench/peers/.ready ## Measure everything beside other libraries, keep the page in docs/benchmarks (SECTIONS="tables peers")
 	$(BIN)/python -m ctr_assets_tests.benchmarks $(SECTIONS)
 	$(BIN)/python -m ctr_assets_tests.docs
+	$(call next, git diff docs/benchmarks README.md)
 
 ## Deploy it
 
@@ -85,11 +89,11 @@ images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 	    $$([ $$image = pytorch ] && echo --build-arg TORCH_BUILD=$(or $(TORCH_BUILD),cuda)) \
 	    -t $(if $(REGISTRY),$(REGISTRY)/)ctr-assets-$$image:$$TAG . || exit 1; \
 	done
-	$(call next, push them$(,) or load them into kind: deploy/README.md)
+	$(call next, push them or load them into kind: deploy/README.md)
 
 manifests: $(VENV)/.dev ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
 	@$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
-	$(call next, kubectl apply -k deploy/kustomize/overlays/$(or $(OVERLAY),kind), in the order of deploy/README.md)
+	$(call next, kubectl apply -k deploy/kustomize/overlays/$(or $(OVERLAY),kind); deploy/README.md says what comes before)
 
 ## Show it
 
@@ -105,6 +109,7 @@ docs-serve: $(VENV)/.dev ## Show the documentation site while it is written (htt
 
 screenshots: $(VENV)/.dev ## Take the tutorial's pictures of the demo's instance
 	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
+	$(call next, git diff --stat docs/assets/ui)
 
 ## Start again
 

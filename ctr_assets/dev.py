@@ -60,6 +60,7 @@ def serve(port: int) -> int:
         return 0
     finally:
         _end(dagster)
+        print("Dagster has ended. Next: make dev, which goes on where it was, or make serve", flush=True)
 
 
 def _end(dagster: subprocess.Popen[bytes]) -> None:
