@@ -2,7 +2,7 @@
 
 from dagster import DagsterRun
 
-from ctr_assets.instance.private_dagster import QueuedRunCoordinator, SubmitRunContext
+from ctr_assets.private_dagster import QueuedRunCoordinator, SubmitRunContext
 
 
 class LimitedRunCoordinator(QueuedRunCoordinator):

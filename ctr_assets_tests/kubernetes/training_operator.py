@@ -101,6 +101,7 @@ class PyTorchJobPlay:
             found = played.find_pod(pod)
             if found is not None and (policy == "All" or (policy == "Running" and pod_states.is_running(found))):
                 played.delete_pod(pod)
+                played.event("SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
 
     def _tell_exit_codes(self) -> None:
         for pod in [*self._pods["Master"], *self._pods["Worker"]]:

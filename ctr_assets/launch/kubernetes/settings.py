@@ -105,6 +105,19 @@ class ClusterSettings(Settings):
         "fails with the pod's events and the job is deleted. "
         "GKE takes up to ~10 minutes for a new GPU node",
     )
+    lost_attempts: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="How often a job whose pods the cluster takes away (spot node, eviction, lost node) is launched "
+        "again within its run; training goes on from its last checkpoint",
+    )
+    quota_limit_seconds: int = Field(
+        default=21_600,
+        ge=1,
+        le=604_800,
+        description="Longest wait for room in the namespace's quota, seconds; then the launch fails",
+    )
     google_cloud_project: str | None = Field(default=None, description="Project of the storage client")
     storage_emulator_url: str | None = Field(
         default=None, pattern="^http://", description="Base URL of fake-gcs-server (kind); none: real GCS"
