@@ -99,7 +99,9 @@ class PyTorchJobPlay:
         policy = played.spec.get("runPolicy", {}).get("cleanPodPolicy", "None")
         for pod in [*self._pods["Master"], *self._pods["Worker"]]:
             found = played.find_pod(pod)
-            if found is not None and (policy == "All" or (policy == "Running" and pod_states.is_running(found))):
+            if found is None or "deletionTimestamp" in found["metadata"]:
+                continue
+            if policy == "All" or (policy == "Running" and pod_states.is_running(found)):
                 played.delete_pod(pod)
                 played.event("SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
 

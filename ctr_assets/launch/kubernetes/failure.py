@@ -67,7 +67,7 @@ def _end_of(client: ResourceClient, pod: V1Pod) -> tuple[datetime, str]:
 def _circumstances(client: ResourceClient, shown: list[V1Pod], events: dict[str, list[Event]]) -> Iterator[str]:
     for pod in shown:
         yield from (f"Pod {pod.metadata.name}: {text}" for text in _container_states(pod))
-    if not any(client.is_main(pod) for pod in shown):
+    if not shown:
         yield "Its main pod is gone, and its log with it: it was deleted or its node was lost."
     in_order = sorted((event for each in events.values() for event in each), key=lambda event: event.at or _NEVER)
     told = dict.fromkeys(map(str, in_order))

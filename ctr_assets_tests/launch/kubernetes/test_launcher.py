@@ -50,7 +50,7 @@ def test_a_job_that_is_not_good_leaves_nothing_that_a_retry_would_adopt(
         ("spark", "oom", ["ExitCode: 137, Reason: OOMKilled", "Pod "]),
         ("spark", "evicted", ["ExitCode: 143"]),
         ("spark", "force_deleted", ["driver pod not found", "Its main pod is gone, and its log with it"]),
-        ("spark", "submission_failed", ["failed to submit spark application"]),
+        ("spark", "submission_failed:failed to submit spark application: no right", ["failed to submit spark"]),
         ("pytorch", "ranks_run_on", ["replica(s) failed"]),
         ("pytorch", "deleted", ["replica(s) failed"]),
     ],

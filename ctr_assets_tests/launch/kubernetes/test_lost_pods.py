@@ -107,8 +107,10 @@ def test_what_fails_by_itself_is_final_and_says_so(cluster, instance, kind):
     assert cluster.notes.runs() == [0]
 
 
-def test_a_job_out_of_memory_is_final(fake, operator, instance, kind):
+def test_a_job_out_of_memory_is_final(fake, api_server, operator, instance, kind):
     operator.scenario = "oom"
-    result = materialize(fake.launcher(kind), instance, notes_url=fake.notes.url, seconds=60)
-    assert "OOMKilled" in show(result)
-    assert fake.notes.runs() == [0]
+    launcher = fake.launcher(kind)
+    told = show(materialize(launcher, instance, seconds=60))
+    assert "OOMKilled" in told
+    assert "It failed by itself, which is final." in told
+    assert len(api_server.requests_of("POST", launcher.kind.plural)) == 1
