@@ -1,6 +1,7 @@
 """Which recorded failures were the cluster's doing: the pods and events as they stood when the resource had failed."""
 
 import json
+from pathlib import Path
 
 import kubernetes.client
 import pytest
@@ -12,6 +13,7 @@ from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, obser
 from ctr_assets_tests.kubernetes.recordings import find_recordings, read_transcript
 
 RECORDINGS = find_recordings()
+TRANSCRIPTS = (RECORDINGS or Path()) / "transcripts"
 POLL_SECONDS = 1.5
 KINDS = {kind.kind: kind for kind in (SPARK_APPLICATION, PYTORCH_JOB)}
 OBSERVERS = {"SparkApplication": observe_spark_application, "PyTorchJob": observe_pytorch_job}
@@ -52,7 +54,7 @@ def deserialize(objects, kind):
 def state_at(name, moment, side):
     """The objects of a recorded side stream as they stood then, by name."""
     objects = {}
-    for frame in read_transcript(RECORDINGS / "transcripts", f"{name}-{side}"):
+    for frame in read_transcript(TRANSCRIPTS, f"{name}-{side}"):
         if frame["t"] <= moment:
             found = frame["object"]
             objects[found["metadata"]["name"]] = found if frame["type"] != "DELETED" else None
@@ -61,7 +63,7 @@ def state_at(name, moment, side):
 
 def failure(name):
     """The resource's first failed state, and when it was: seconds since its creation."""
-    for frame in read_transcript(RECORDINGS / "transcripts", name):
+    for frame in read_transcript(TRANSCRIPTS, name):
         resource = frame["object"]
         if OBSERVERS[resource["kind"]](resource).phase is Phase.FAILED:
             return resource, frame["t"]
@@ -86,7 +88,7 @@ def test_a_recorded_failure_is_told_apart(name, late):
 @pytest.mark.skipif(RECORDINGS is None, reason="recordings of real operators: set CTR_K8S_RECORDINGS")
 @pytest.mark.parametrize(("name", "kind"), [("sp-drv-evict", SPARK_APPLICATION), ("dagster-evict", None)])
 def test_a_recorded_eviction_says_so_while_the_pod_ends(name, kind):
-    pods = read_transcript(RECORDINGS / "transcripts", f"{name}-pods")
+    pods = read_transcript(TRANSCRIPTS, f"{name}-pods")
     told = [frame["object"] for frame in pods if "deletionTimestamp" in frame["object"]["metadata"]]
     first, *_ = deserialize(told[:1], "V1PodList")
     assert (disruption(first) or "").startswith("EvictionByEvictionAPI")
@@ -159,7 +161,7 @@ def test_what_is_cleaned_up_after_a_failure_is_not_its_cause():
 @pytest.mark.skipif(RECORDINGS is None, reason="recordings of real operators: set CTR_K8S_RECORDINGS")
 @pytest.mark.parametrize("name", ["sp-ttl", "pt-clean-running", "rec-ok", "rec-pt-ok"])
 def test_what_a_recorded_resource_occupied_is_its_own_times(name):
-    last = [f["object"] for f in read_transcript(RECORDINGS / "transcripts", name) if f["type"] == "MODIFIED"][-1]
+    last = [f["object"] for f in read_transcript(TRANSCRIPTS, name) if f["type"] == "MODIFIED"][-1]
     seconds = occupied_seconds(last)
-    frames = [frame["t"] for frame in read_transcript(RECORDINGS / "transcripts", name)]
+    frames = [frame["t"] for frame in read_transcript(TRANSCRIPTS, name)]
     assert 1 <= seconds <= max(frames) + 1
