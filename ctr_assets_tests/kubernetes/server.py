@@ -237,6 +237,10 @@ class FakeApiServer:
         """A quota of 0 on that resource."""
         self.api.creator.namespaces.setdefault(namespace, Namespace()).quotas[plural] = quota
 
+    def lift_limit(self, namespace: str, plural: str) -> None:
+        """There is room again."""
+        self.api.creator.namespaces[namespace].quotas.pop(plural, None)
+
     def _end_overdue_pods(self) -> None:
         while not self._is_stopped.is_set():
             with self.store.changed:
