@@ -6,7 +6,7 @@ from ctr_assets_tests.kubernetes import pod_states
 from ctr_assets_tests.kubernetes.commands import container_command, plain_env, process_env
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.kubelet import CANNOT_PULL
-from ctr_assets_tests.kubernetes.reconciling import Played
+from ctr_assets_tests.kubernetes.reconciling import Played, SuspendedError
 from ctr_assets_tests.kubernetes.resources import SERVICES, Json
 from ctr_assets_tests.kubernetes.scenarios import UNHEARD_OF
 from ctr_assets_tests.kubernetes.timestamps import now
@@ -33,6 +33,43 @@ class PyTorchJobPlay:
         self._real_port = _free_port()
 
     def play(self) -> None:
+        while True:
+            try:
+                self._played.heed_suspension()
+                self._play()
+                return
+            except SuspendedError:
+                self._suspend()
+
+    def _suspend(self) -> None:
+        """Until it is resumed: its pods go, and what they did is lost."""
+        played, name = self._played, self._played.name
+        if not self._conditions:
+            self._add_condition("Created", f"PyTorchJob {name} is created.")
+        self._withdraw("Running", "PyTorchJobSuspended", f"PyTorchJob {name} is suspended.")
+        self._conditions = [one for one in self._conditions if one["type"] != "Suspended"]
+        self._add_condition("Suspended", f"PyTorchJob {name} is suspended.")
+        pods = [pod for kind in self._pods for pod in self._pods[kind]]
+        for pod in pods:
+            played.delete_pod(pod)
+            played.event("SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
+            played.server.store.remove((SERVICES, played.namespace, pod["metadata"]["name"]))
+        self._pods = {}
+        self._write_status()
+        played.event("PyTorchJobSuspended", f"PyTorchJob {name} is suspended.")
+        played.wait_while(lambda: any(map(played.find_pod, pods)) or played.is_suspended())
+        self._withdraw("Suspended", "PyTorchJobResumed", f"PyTorchJob {name} is resumed.")
+        self._started_at = now()
+        self._write_status()
+        played.event("PyTorchJobResumed", f"PyTorchJob {name} is resumed.")
+
+    def _withdraw(self, type_: str, reason: str, message: str) -> None:
+        """A condition that holds no more."""
+        for condition in self._conditions:
+            if condition["type"] == type_:
+                condition |= {"status": "False", "reason": reason, "message": message, "lastUpdateTime": now()}
+
+    def _play(self) -> None:
         played = self._played
         if played.scenario.submission_seconds is not None:
             played.pause_really(played.scenario.submission_seconds)
@@ -42,7 +79,8 @@ class PyTorchJobPlay:
             self._pods[kind] = []
             for index in range(replicas.get(kind, {"replicas": 0}).get("replicas", 1)):
                 self._pods[kind].append(self._create_replica(kind, index, world))
-        self._add_condition("Created", f"PyTorchJob {played.name} is created.")
+        if not self._conditions:
+            self._add_condition("Created", f"PyTorchJob {played.name} is created.")
         self._write_status()
         if played.scenario.unheard_of_seconds is not None:
             self._add_condition(UNHEARD_OF, f"PyTorchJob {played.name} is {UNHEARD_OF}.")
@@ -69,6 +107,7 @@ class PyTorchJobPlay:
         self._finish()
 
     def _note_running(self) -> None:
+        self._conditions = [one for one in self._conditions if one["type"] != "Running"]
         self._add_condition("Running", f"PyTorchJob {self._played.name} is running.")
         self._write_status()
 

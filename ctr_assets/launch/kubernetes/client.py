@@ -33,11 +33,12 @@ class DeletionTimeoutError(TimeoutError):
 
 @dataclass(frozen=True)
 class Event:
-    """What the cluster says of an object, and when it first did: a whole second where a kubelet or operator says it."""
+    """What the cluster says of an object, when first and when last. Kubelets and operators say whole seconds."""
 
     reason: str
     message: str
     at: datetime | None
+    last: datetime | None
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -144,7 +145,10 @@ class ResourceClient:
                 self.namespace, field_selector=f"involvedObject.name={object_name}", **_TIMEOUT
             )
         ).items
-        return [Event(one.reason, one.message or "", one.first_timestamp or one.event_time) for one in found]
+        return [
+            Event(one.reason, one.message or "", one.first_timestamp or one.event_time, one.last_timestamp)
+            for one in found
+        ]
 
     def open_log(
         self, pod: str, *, since: str | None = None, follow: bool = False, tail: int | None = None

@@ -35,9 +35,8 @@ def lost_pods(
         return []
     found = {pod.metadata.name: pod for pod in pods}
     ends = [end.finished_at for pod in found.values() if (end := own_failure(kind, pod)) and end.finished_at]
-    cleaned = {
-        event.message.rpartition(" ")[2] for event in events[resource["metadata"]["name"]] if _is_cleaning(event)
-    }
+    of_resource = [event for event in events[resource["metadata"]["name"]] if _is_cleaning(event, resource)]
+    cleaned = {event.message.rpartition(" ")[2] for event in of_resource}
     lost = []
     for name in expected_pods(kind, resource):
         pod = found.get(name)
@@ -88,8 +87,11 @@ def _is_of_a_pod(kind: Kind, said: str) -> bool:
     return said.startswith(words) if kind is SPARK_APPLICATION else words in said
 
 
-def _is_cleaning(event: Event) -> bool:
-    return event.reason == "SuccessfulDeletePod"
+def _is_cleaning(event: Event, resource: Mapping[str, Any]) -> bool:
+    """Whether an operator deleted a pod after the resource's end, and not when a queue suspended it."""
+    ended = (resource.get("status") or {}).get("completionTime")
+    is_after = event.last is None or ended is None or event.last >= datetime.fromisoformat(ended)
+    return event.reason == "SuccessfulDeletePod" and is_after
 
 
 def _ended_first(events: Iterable[Event], others_failed_at: list[datetime]) -> bool:

@@ -80,7 +80,9 @@ def test_a_recorded_failure_is_told_apart(name, late):
     events: dict[str, list[Event]] = {each: [] for each in [name, *expected_pods(kind, resource)]}
     for event in deserialize(state_at(name, moment + late, "events"), "CoreV1EventList"):
         about = event.involved_object.name
-        events.setdefault(about, []).append(Event(event.reason, event.message, event.first_timestamp))
+        events.setdefault(about, []).append(
+            Event(event.reason, event.message, event.first_timestamp, event.last_timestamp)
+        )
     lost = lost_pods(kind, resource, OBSERVERS[kind.kind](resource).message, pods, events)
     assert [text.partition(":")[0] for text in lost] == [f"{name}-{pod}" for pod in TAKEN[name]]
 
@@ -136,10 +138,10 @@ def lost_of(pods, **killed_at):
     for name, at in killed_at.items():
         full = f"ctr-x-{name.replace('_', '-')}"
         if at == "cleaned":
-            events["ctr-x"].append(Event("SuccessfulDeletePod", f"Deleted pod: {full}", None))
+            events["ctr-x"].append(Event("SuccessfulDeletePod", f"Deleted pod: {full}", None, None))
         else:
             (found,) = deserialize([{"metadata": {}, "involvedObject": {}, "firstTimestamp": at}], "CoreV1EventList")
-            events[full].append(Event("Killing", "Stopping container pytorch", found.first_timestamp))
+            events[full].append(Event("Killing", "Stopping container pytorch", found.first_timestamp, None))
     found = lost_pods(PYTORCH_JOB, JOB, SAID, deserialize(pods, "V1PodList"), events)
     return [text.partition(":")[0].removeprefix("ctr-x-") for text in found]
 
