@@ -84,10 +84,8 @@ def test_the_old_worker_ends_itself_when_its_run_is_no_longer_its_own(daemon, ap
     assert "deletionTimestamp" not in resource["metadata"]
     assert materialized(daemon.instance) == set()
     api_server.clear_faults()
-    launcher = daemon.cluster.launcher("spark")
-    launcher.client().delete(resource["metadata"]["name"], resource["metadata"]["uid"])
-    for orphan in daemon.cluster.messages():
-        assert orphan.startswith(resource["metadata"]["name"])
+    (orphan,) = daemon.cluster.launcher("spark").sweep(daemon.instance, now=time.time() + 3600)
+    assert orphan.name == resource["metadata"]["name"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,10 @@ from ctr_assets_tests.kubernetes.workloads import ProcessWorkload, ScriptedWorkl
 COMPONENT = "pytorchjob-controller"
 MASTER_PORT = 23456
 PREFIX = "training.kubeflow.org"
+NO_ROOM = (
+    'Error creating: pods "{pod}" is forbidden: exceeded quota: q, requested: requests.cpu=4, used: requests.cpu=0, '
+    "limited: requests.cpu=1"
+)
 UNSCHEDULABLE = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are "
     "available: 1 Preemption is not helpful for scheduling."
@@ -73,6 +77,9 @@ class PyTorchJobPlay:
         played = self._played
         if played.scenario.submission_seconds is not None:
             played.pause_really(played.scenario.submission_seconds)
+        if played.scenario.no_room_seconds is not None:
+            played.event("FailedCreatePod", NO_ROOM.format(pod=f"{played.name}-master-0"))
+            played.pause_really(played.scenario.no_room_seconds)
         replicas = played.spec["pytorchReplicaSpecs"]
         world = sum(replica.get("replicas", 1) for replica in replicas.values())
         for kind in ("Master", "Worker"):

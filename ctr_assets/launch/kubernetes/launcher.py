@@ -4,7 +4,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -144,7 +144,13 @@ class KubernetesLauncher(JobLauncher):
 
         prefix = str(session.message_reader_params["key_prefix"])
         name = prefix.rsplit("/", 1)[-1]
-        client, run = self.client(context.log), RunOfThisWorker(context)
+        run = RunOfThisWorker(context)
+
+        def told(problem: str) -> None:
+            context.log.warning(problem)
+            run.interrupt_unless_own()
+
+        client = replace(self.client(context.log), on_retry=told)
         own = self._labels(context, job, attempt_of(name))
         manifest = self.manifest(job, name, own, session.get_bootstrap_env_vars())
         room = Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)
@@ -172,6 +178,8 @@ class KubernetesLauncher(JobLauncher):
             ending = follow(client, name, handle.uid, limit, context.log.warning, run.interrupt_unless_own)
             if not logs.stop():
                 context.log.warning(f"The last lines of the log of {name} could not be read")
+            # While the API server was away, a retry may have taken over: its report counts, and not this one too.
+            run.interrupt_unless_own(at_once=True)
         except Exception as e:
             logs.stop(timeout_seconds=0)
             self._give_up(context, client, handle.ended("failed"), "the run cannot follow it any more")

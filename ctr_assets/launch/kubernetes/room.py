@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from kubernetes.client.exceptions import ApiException
 
@@ -10,8 +10,8 @@ from ctr_assets.launch.kubernetes.client import ResourceClient, message_of
 from ctr_assets.launch.kubernetes.failure import is_over_quota
 from ctr_assets.launch.kubernetes.pauses import growing_pauses
 
-FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
+FIRST_PAUSE_SECONDS: Final = 5.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 class Room:

@@ -38,12 +38,12 @@ class RunOfThisWorker:
         """False once somebody else has ended it: its retry may run, and has its jobs."""
         return self.status() not in (DagsterRunStatus.FAILURE, DagsterRunStatus.SUCCESS)
 
-    def interrupt_unless_own(self) -> None:
+    def interrupt_unless_own(self, at_once: bool = False) -> None:
         """Raise what a SIGTERM raises when the run is cancelled or over: the cluster may be unable to send one.
 
-        Looks into the database once in five seconds.
+        Looks into the database once in five seconds, or ``at_once``.
         """
-        if time.monotonic() - self._looked_at < LOOK_SECONDS:
+        if not at_once and time.monotonic() - self._looked_at < LOOK_SECONDS:
             return
         self._looked_at = time.monotonic()
         if self.is_cancelled() or not self.is_own():
