@@ -11,7 +11,7 @@ import yaml
 
 from ctr_assets_tests.daemon import Daemon
 from ctr_assets_tests.deploy.files import DEPLOY
-from ctr_assets_tests.kubernetes.resources import JOBS, PODS
+from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 
 MODULE = "ctr_assets_tests.deploy.scripted_definitions"
@@ -93,5 +93,12 @@ class ClusterDaemon(Daemon):
 
     def jobs_made(self):
         """How often a run worker's Job was created."""
-        made = [change for change in self.server.store.changes_after(0) if change.resource == JOBS]
-        return len([change for change in made if change.type == "ADDED"])
+        return self._made(JOBS)
+
+    def resources_made(self):
+        """How often a custom resource was created."""
+        return self._made(SPARK_APPLICATIONS, PYTORCH_JOBS)
+
+    def _made(self, *resources):
+        changes = self.server.store.changes_after(0)
+        return len([change for change in changes if change.type == "ADDED" and change.resource in resources])
