@@ -56,8 +56,8 @@ serve: $(READY) ## Answer with the champion: HTTP on 8080, gRPC on 8081 (DATA=da
 test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, the whole graph on gs://
-	$(BIN)/python -m pytest -m long
+test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, the whole graph on gs://, chaos (OPTIONS="--chaos-seconds 3600")
+	$(BIN)/python -m pytest -m long $(OPTIONS)
 
 lint: $(READY) ## Check format, lint and types
 	$(BIN)/ruff format --check .

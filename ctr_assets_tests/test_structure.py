@@ -14,6 +14,7 @@ ENGINES = {"pyspark", "torch"}
 FORBIDDEN = {
     "defs": ENGINES,
     "launch": ENGINES,
+    "instance": ENGINES,
     "etl": {"dagster", "dagster_pipes", "torch"},
     "training": {"dagster", "dagster_pipes", "pyspark"},
     "baselines": {"dagster", "dagster_pipes", "torch"},
