@@ -41,6 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore:{message}:{category.__module__}.{category.__name__}")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos", "the whole graph through faults at random (ctr_assets_tests/chaos)")
+    group.addoption("--chaos-seconds", type=float, default=120.0, help="how long faults happen, of each seed (120)")
+    group.addoption("--chaos-seeds", default="", help="seeds, as 1,2,3; by default one of the moment, which is printed")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take minutes first, so that no worker is left alone with one at the end."""
     items.sort(key=lambda item: not item.path.name.startswith("test_whole_graph"))

@@ -13,7 +13,7 @@ from ctr_assets.automation.rules import WaitFor
 from ctr_assets.defs import asset_jobs
 from ctr_assets.defs.deployments import DEPLOYMENTS
 from ctr_assets.defs.places import Places
-from ctr_assets.launch.kubernetes.launcher import SparkLauncher
+from ctr_assets.launch.kubernetes.engines import SparkLauncher
 from ctr_assets.launchpads import LAUNCHPADS, RESOURCES
 from ctr_assets.problems import SettingsError
 from ctr_assets.settings import OTHERS, VARIABLES, Settings, expected_of, read_settings

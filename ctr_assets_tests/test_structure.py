@@ -17,6 +17,7 @@ ENGINES = {"pyspark", "torch"}
 FORBIDDEN = {
     "defs": ENGINES,
     "launch": ENGINES,
+    "instance": ENGINES,
     "etl": {"dagster", "dagster_pipes", "torch"},
     "training": {"dagster", "dagster_pipes", "pyspark"},
     "baselines": {"dagster", "dagster_pipes", "torch"},

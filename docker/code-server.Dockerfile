@@ -1,4 +1,5 @@
-# Code server and run worker: Dagster and the launchers. Neither torch nor Spark is in here; they run in their own images.
+# Code server, run worker, daemon and webserver: Dagster and the launchers. Neither torch nor Spark is in here; they run in
+# their own images.
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
@@ -12,7 +13,7 @@ RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock > uv.txt && pip install --requi
 ENV VIRTUAL_ENV=/opt/venv
 # An empty package first: this layer is built again when a dependency changes, not when the code does. Editable, so
 # that /opt/ctr is the only copy of the code.
-RUN mkdir ctr_assets && touch ctr_assets/__init__.py && uv pip install -e . dagster-postgres
+RUN mkdir ctr_assets && touch ctr_assets/__init__.py && uv pip install -e . dagster-postgres dagster-webserver
 COPY ctr_assets ctr_assets
 
 FROM ${PYTHON_IMAGE}

@@ -13,13 +13,13 @@ from dagster_pipes import (
     PipesContext,
     PipesDefaultMessageWriter,
     PipesEnvVarParamsLoader,
-    PipesGCSMessageWriter,
     PipesMessageWriter,
     open_dagster_pipes,
 )
 from pydantic import ValidationError
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS, PYTORCH_JOBS, SPARK_JOBS
+from ctr_assets.jobs.messages import ContinuedMessageWriter
 from ctr_assets.jobs.report import PipesReport, Report, SilentReport, TerminalReport
 from ctr_assets.problems import SettingsError, problems
 
@@ -79,7 +79,7 @@ def message_writer() -> PipesMessageWriter[Any]:
         return PipesDefaultMessageWriter()
     from google.cloud.storage import Client
 
-    return PipesGCSMessageWriter(Client(), interval=1.0)
+    return ContinuedMessageWriter(Client(), interval=1.0)
 
 
 def die_with_launcher(poll_seconds: float = 1.0) -> None:

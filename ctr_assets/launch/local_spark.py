@@ -10,7 +10,7 @@ from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultM
 
 from ctr_assets.jobs.__main__ import run_job_reporting
 from ctr_assets.launch.java import class_archive_option, find_java_home
-from ctr_assets.launch.job import Footprint, JobDescription
+from ctr_assets.launch.job import Footprint, JobDescription, Outcome
 from ctr_assets.launch.launcher import JobLauncher
 
 LOCAL_SPARK_CONFIG: Final = {
@@ -41,7 +41,7 @@ def start_session(settings: dict[str, str]) -> Any:
 class LocalSparkLauncher(JobLauncher):
     """Runs the job's ``run`` on the run's shared Spark session and lets it report through the same Pipes messages."""
 
-    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> Outcome:
         spark = start_session(LOCAL_SPARK_CONFIG)
         spark.sparkContext.setJobDescription(f"{job.name} {' '.join(job.partitions)}")
         # Not open_dagster_pipes(): it keeps one context a process, and a run's process runs several jobs.
@@ -52,7 +52,7 @@ class LocalSparkLauncher(JobLauncher):
         )
         with pipes:
             run_job_reporting(job.name, job.arguments[-1], pipes)
-        return None
+        return Outcome()
 
     def footprint(self, job: JobDescription) -> Footprint:
         return Footprint(cores=os.cpu_count() or 1)

@@ -226,3 +226,39 @@ def test_an_unknown_scenario_is_told_at_once(api_server: FakeApiServer) -> None:
     with pytest.raises(RuntimeError) as told:
         operator.__exit__()
     assert "no scenario 'nonsense'" in str(told.value.__cause__)
+
+
+SUSPENDED_RUNS = {
+    "sp-suspend": (SPARK_APPLICATIONS, spark_application("calc"), False),
+    "sp-suspend-create": (SPARK_APPLICATIONS, spark_application("calc", suspend=True), True),
+    "pt-suspend": (PYTORCH_JOBS, pytorch_job("calc", "true", workers=1), False),
+    "pt-suspend-create": (PYTORCH_JOBS, pytorch_job("calc", "true", suspend=True), True),
+}
+
+
+@pytest.mark.parametrize("name", SUSPENDED_RUNS)
+def test_what_is_suspended_and_resumed_goes_through_the_recorded_states(
+    api_server: FakeApiServer, scripted: ScriptedOperator, name: str
+) -> None:
+    resource, manifest, is_created_suspended = SUSPENDED_RUNS[name]
+    # Until it is resumed it runs on; then it ends by itself.
+    scripted.scenario = "ok:0.5"
+    expected = recorded_states(name)
+
+    def states() -> list[Any]:
+        return played_states(api_server, resource, "calc")
+
+    def suspend(is_suspended: bool) -> None:
+        def change(obj: dict[str, Any]) -> None:
+            obj["spec"].get("runPolicy", obj["spec"])["suspend"] = is_suspended
+
+        api_server.store.edit(resource, NAMESPACE, "calc", change)
+
+    create(api_server, resource, manifest)
+    if not is_created_suspended:
+        wait_until(api_server, lambda: len(states()) >= 2)
+        suspend(True)
+    wait_until(api_server, lambda: "SUSPENDED" in str(states()) or "('Suspended', 'True'" in str(states()))
+    suspend(False)
+    wait_until(api_server, lambda: len(states()) >= len(expected))
+    assert states() == expected

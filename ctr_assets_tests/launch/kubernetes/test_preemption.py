@@ -9,7 +9,7 @@ import dagster as dg
 import kubernetes.client
 import pytest
 
-from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher
 from ctr_assets.launch.launcher import JobFailedError
 from ctr_assets.storage import Store
 from ctr_assets_tests.encoded_days import write_days

@@ -28,6 +28,7 @@ FOUR_GPUS = PyTorchSettings(
     memory_gib=120,
     shared_memory_gib=16,
     spot=True,
+    queue="ctr",
 )
 FULL_CLUSTER = ClusterSettings(
     namespace="ml",
@@ -38,7 +39,6 @@ FULL_CLUSTER = ClusterSettings(
     env_from_secrets={"TOKEN": SecretKey(name="tokens", key="ctr")},
     secret_mounts={"certificates": "/etc/certificates"},
     image_pull_secrets=("registry",),
-    suspend=True,
     storage_emulator_url="http://gcs:4443",
 )
 
@@ -199,8 +199,12 @@ def test_secrets_are_named_and_mounted_read_only():
     assert pod_of(job)["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_a_suspended_job_is_created_suspended():
-    assert manifest(cluster=ClusterSettings(suspend=True))["spec"]["runPolicy"]["suspend"] is True
+def test_a_job_of_a_queue_is_created_suspended_and_its_label_is_not_its_pods():
+    job = manifest(PyTorchSettings(queue="ctr"))
+    assert job["spec"]["runPolicy"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "ctr"
+    replica = job["spec"]["pytorchReplicaSpecs"]["Master"]
+    assert "kueue.x-k8s.io/queue-name" not in replica["template"]["metadata"]["labels"]
     assert "suspend" not in manifest()["spec"]["runPolicy"]
 
 

@@ -65,7 +65,7 @@ def test_no_dagster_run_owns_it(capsys):
 
 def test_settings_come_from_the_file_and_then_from_the_line(tmp_path, capsys):
     (tmp_path / "settings.yaml").write_text("cluster: {namespace: ml}\nspark: {executors: 7, executor_cores: 2}\n")
-    arguments = ["--settings", str(tmp_path / "settings.yaml"), "--set", "executors=9", "--set", "cluster.suspend=true"]
+    arguments = ["--settings", str(tmp_path / "settings.yaml"), "--set", "executors=9", "--set", "queue=ctr"]
     manifest = yaml.safe_load(rendered(capsys, "spark", "encoded_features", "--params", DAYS, *arguments))
     assert manifest["metadata"]["namespace"] == "ml"
     assert manifest["spec"]["executor"]["instances"] == 9
