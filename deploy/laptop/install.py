@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
 def make_environment(venv: Path) -> None:
     """An empty environment with the uv of the lock. pip fetches it, so uv needs no way of its own to get here."""
     with step(f"Virtual environment of Python {sys.version.split()[0]}, with uv"):
-        run(sys.executable, "-m", "venv", "--clear", venv)
+        run(sys.executable, "-m", "venv", venv)
         wanted = venv / "uv.txt"
         wanted.write_text(locked("uv", LOCK.read_text()))
         # Quiet about all but errors: a machine's own settings are no matter of this step.
