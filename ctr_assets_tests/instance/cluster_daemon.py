@@ -53,7 +53,8 @@ class ClusterDaemon(Daemon):
         """Queue a run as the UI does."""
         command = [sys.executable, "-m", "dagster", "job", "launch", "-m", self.module, "-j", job]
         command += ["--config-json", json.dumps(config or {}), "--tags", json.dumps(tags)]
-        subprocess.run(command, env=self._environment, check=True, capture_output=True)
+        run = subprocess.run(command, env=self._environment, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr[-4000:]
 
     def queue_scripted(self, **behaviour):
         """A run of the scripted asset, whose job notes that it runs and waits at the gate."""
