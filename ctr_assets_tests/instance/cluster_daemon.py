@@ -27,7 +27,7 @@ def instance_of(kubeconfig, home, env_vars, **launcher):
     own = config["run_launcher"]["config"]
     del own["postgres_password_secret"]
     place = {"load_incluster_config": False, "kubeconfig_file": str(kubeconfig), "dagster_home": str(home)}
-    own |= place | {"job_image": "ctr-assets-code-server:0.1.0", "env_vars": sorted(env_vars)} | launcher
+    own |= place | {"job_image": "ctr-assets-code-server:0.4.0", "env_vars": sorted(env_vars)} | launcher
     config["run_coordinator"]["config"]["dequeue_interval_seconds"] = 1
     config["run_monitoring"]["poll_interval_seconds"] = 1
     return yaml.safe_dump(config)
