@@ -89,6 +89,13 @@ def write_bytes(store: Store, folder: str, name: str) -> Iterator[HashingSink]:
         sink.close()
 
 
+def write_text(store: Store, folder: str, name: str, text: str) -> DataFile:
+    """Write a small text as a file of a version, in UTF-8."""
+    with write_bytes(store, folder, name) as sink:
+        sink.write(text.encode())
+    return describe(name, sink)
+
+
 def write_file(store: Store, folder: str, name: str, path: str | Path, rows: int = 0) -> DataFile:
     """Copy a file of this machine's disk into a version, a piece at a time."""
     with open(path, "rb") as source, write_bytes(store, folder, name) as sink:
