@@ -10,7 +10,7 @@ import pyarrow as pa
 from ctr_assets.etl.counts import COUNTS_SCHEMA, add_up
 from ctr_assets.features import FEATURES
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
-from ctr_assets.storage.entries import NO_ENTRIES, Entries, keys_of, look_up, merge, sorted_entries
+from ctr_assets.storage.entries import NO_ENTRIES, Entries, keys_of, look_up, merge, merge_in_pieces, sorted_entries
 from ctr_assets.storage.ipc import from_ipc, to_ipc
 from ctr_assets.storage.segments import Segment, bucket_of, read_bucket, write_entries
 from ctr_assets.storage.vocabulary import index_file, known_file, read_former_counts, read_new
@@ -64,14 +64,13 @@ def admit(
     def entries(rows: np.ndarray, of: np.ndarray) -> Entries:
         return sorted_entries(keys[rows], of[rows].astype(np.int32), values.filter(pa.array(rows)))
 
-    index = merge([entries(is_waiting, -totals), *known_before.to_merge()])
-    known = entries(is_known, states)
+    index = merge_in_pieces([[entries(is_waiting, -totals)], *known_before.to_merge()])
     admitted = pa.table([features, values, totals], schema=COUNTS_SCHEMA).filter(pa.array(is_admitted))
     return BucketOutcome(
         bucket,
         to_ipc(admitted),
-        write_entries(version, known_file(bucket), known) if len(known) else None,
-        write_entries(version, index_file(bucket), index) if len(index) else None,
+        write_entries(version, known_file(bucket), [entries(is_known, states)]),
+        write_entries(version, index_file(bucket), index),
     )
 
 
@@ -81,17 +80,16 @@ class _KnownBefore:
     def __init__(self, store: Store, bucket: int, before: Before | None) -> None:
         self._store, self._bucket, self._before = store, bucket, before
         #: The ids of the day before, which no segment has yet.
-        self._newest = NO_ENTRIES if before is None else merge([NO_ENTRIES, *self._of_the_day_before(before)])
+        self._newest = NO_ENTRIES if before is None else merge([*self._of_the_day_before(before)])
 
     def newest_first(self) -> Iterator[Entries]:
         yield self._newest
-        yield from self._of_segments(0)
+        yield from chain.from_iterable(self._of_segments(0))
 
-    def to_merge(self) -> Iterator[Entries]:
-        """The newest entries and those of the segments that are merged with them, newest first."""
-        yield self._newest
-        if self._before is not None:
-            yield from self._of_segments(self._before.merged_from)
+    def to_merge(self) -> list[list[Entries]]:
+        """The ids of the day before and the segments that are merged with them, newest first."""
+        merged_from = 0 if self._before is None else self._before.merged_from
+        return [[self._newest], *map(list, self._of_segments(merged_from))]
 
     def admissible(self, limits: Mapping[str, int]) -> pa.Table:
         """Values that waited for more than they need now, with a count of 0: they need not occur again.
@@ -109,9 +107,9 @@ class _KnownBefore:
                 found.append(pa.table(columns, schema=COUNTS_SCHEMA))
         return pa.concat_tables(found)
 
-    def _of_segments(self, first: int) -> Iterator[Entries]:
+    def _of_segments(self, first: int) -> Iterator[Iterator[Entries]]:
         segments = () if self._before is None else self._before.segments[first:]
-        return chain.from_iterable(read_bucket(self._store, each, self._bucket) for each in reversed(segments))
+        return (read_bucket(self._store, each, self._bucket) for each in reversed(segments))
 
     def _of_the_day_before(self, before: Before) -> Iterator[Entries]:
         for part in chain(read_new(self._store, before.vocabulary), read_former_counts(self._store, before.vocabulary)):

@@ -4,8 +4,10 @@ A *key* is the feature's position among ``FEATURES`` in the highest 8 bits and 5
 that the keys of one feature lie side by side. Two values may share a key: their strings tell them apart.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -15,10 +17,8 @@ import pyarrow.compute as pc
 
 from ctr_assets.split import stable_hash
 
-ENTRIES_SCHEMA: Final = pa.schema([("key", pa.uint64()), ("state", pa.int32()), ("value", pa.string())])
-"""``state`` is the id of a value that has one, or minus the count of a value that waits for one; it is never 0."""
-_HASH_BITS: Final = np.uint64(56)
-_HASH_MASK: Final = (np.uint64(1) << _HASH_BITS) - np.uint64(1)
+_HASH_BITS: Final = 56
+_LAST_KEY: Final = (1 << 64) - 1
 
 Keys = npt.NDArray[np.uint64]
 States = npt.NDArray[np.int32]
@@ -26,7 +26,10 @@ States = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Entries:
-    """``keys`` ascending, ``states`` and ``values``, all of shape ``(n,)``; a value occurs once."""
+    """``keys`` ascending, ``states`` and ``values``, all of shape ``(n,)``; a value occurs once.
+
+    A state is the id of a value that has one, or minus the count of a value that waits for one; it is never 0.
+    """
 
     keys: Keys
     states: States
@@ -43,12 +46,15 @@ class Entries:
         """The entries at some positions, in that order."""
         return Entries(self.keys[positions], self.states[positions], self.values.take(pa.array(positions)))
 
+    def between(self, first: int, last: int) -> "Entries":
+        """The entries whose keys lie between two, both included; a view, that copies nothing."""
+        start = int(np.searchsorted(self.keys, np.uint64(first)))
+        end = int(np.searchsorted(self.keys, np.uint64(last), side="right"))
+        return Entries(self.keys[start:end], self.states[start:end], self.values.slice(start, end - start))
+
     def of_feature(self, feature: int) -> "Entries":
         """The entries of the feature at a position of ``FEATURES``."""
-        low = np.uint64(feature) << _HASH_BITS
-        first = int(np.searchsorted(self.keys, low))
-        end = int(np.searchsorted(self.keys, low | _HASH_MASK, side="right"))
-        return Entries(self.keys[first:end], self.states[first:end], self.values.slice(first, end - first))
+        return self.between(feature << _HASH_BITS, (feature + 1 << _HASH_BITS) - 1)
 
 
 NO_ENTRIES: Final = Entries(np.empty(0, np.uint64), np.empty(0, np.int32), pa.array([], pa.string()))
@@ -56,12 +62,13 @@ NO_ENTRIES: Final = Entries(np.empty(0, np.uint64), np.empty(0, np.int32), pa.ar
 
 def keys_of(features: npt.NDArray[np.int8] | int, values: pa.Array) -> Keys:
     """The key of each value of a feature, or of a feature each; shape ``(n,)``."""
-    return (np.asarray(features).astype(np.uint64) << _HASH_BITS) | (stable_hash(values) & _HASH_MASK)
+    hashes = stable_hash(values) & np.uint64((1 << _HASH_BITS) - 1)
+    return (np.asarray(features).astype(np.uint64) << np.uint64(_HASH_BITS)) | hashes
 
 
 def features_of(keys: Keys) -> npt.NDArray[np.int8]:
     """The position among ``FEATURES`` that each key was made with; shape ``(n,)``."""
-    return (keys >> _HASH_BITS).astype(np.int8)
+    return (keys >> np.uint64(_HASH_BITS)).astype(np.int8)
 
 
 def sorted_entries(keys: Keys, states: States, values: pa.Array) -> Entries:
@@ -105,6 +112,7 @@ def _search(part: Entries, keys: Keys, values: pa.Array) -> States:
 
 def merge(parts: Sequence[Entries]) -> Entries:
     """All entries of all parts as one; of a value that several have, the first part's counts."""
+    parts = [NO_ENTRIES, *parts]
     keys = np.concatenate([part.keys for part in parts])
     order = np.argsort(keys, kind="stable")
     together = Entries(
@@ -113,6 +121,27 @@ def merge(parts: Sequence[Entries]) -> Entries:
         pa.concat_arrays([part.values for part in parts]),
     ).take(order)
     return together.where(_is_first(together))
+
+
+def merge_in_pieces(runs: Sequence[Sequence[Entries]]) -> Iterator[Entries]:
+    """:func:`merge` of many entries, ascending, a piece at a time; each run is ascending parts, the newest run first.
+
+    A piece holds what lies between the ends of two parts of the longest run: memory is of about a part of each.
+    """
+    left = [deque(part for part in run if len(part)) for run in runs]
+    ends = sorted({int(part.keys[-1]) for part in max(left, key=len)})
+    for start, end in pairwise([-1, *ends[:-1], _LAST_KEY]):
+        yield merge([part for run in left for part in _between(run, start + 1, end)])
+
+
+def _between(run: deque[Entries], first: int, last: int) -> Iterator[Entries]:
+    """What a run holds between two keys, both included; the parts before them are dropped from it."""
+    while run and run[0].keys[-1] < first:
+        run.popleft()
+    for part in run:
+        if part.keys[0] > last:
+            return
+        yield part.between(first, last)
 
 
 def _is_first(entries: Entries) -> npt.NDArray[np.bool_]:

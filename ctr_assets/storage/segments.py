@@ -6,7 +6,8 @@ entry is written once for each class, the logarithm of the days, and a look-up a
 each. A segment has a file for each bucket of keys, so that buckets are looked up and merged side by side.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Final
 
 import numpy as np
@@ -14,18 +15,21 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from ctr_assets.storage.damage import UnreadableError
-from ctr_assets.storage.entries import ENTRIES_SCHEMA, Entries, Keys
+from ctr_assets.storage.entries import Entries, Keys, features_of, keys_of
 from ctr_assets.storage.manifest import DataFile, VersionName
 from ctr_assets.storage.parts import describe, write_bytes
 from ctr_assets.storage.store import Store, TableVersion
 
 BUCKETS: Final = 8
 """Files of a segment. Part of the format: changing it orphans old days."""
-FAN_IN: Final = 8
-MAX_SEGMENT_BYTES: Final = 2 << 30
-"""Segments that are larger together are not merged: bounds the longest day, and a merge's memory to 1 GB a bucket."""
-_BATCH_ROWS: Final = 1 << 16
+FAN_IN: Final = 16
+"""Segments that are merged into one. Fewer are asked sooner; more are written less often."""
+BATCH_ROWS: Final = 1 << 16
 """Entries of a record batch. One value is at most 8 KiB, so that the offsets of a batch fit 32 bits."""
+_LARGE: Final = pa.schema([("key", pa.uint64()), ("state", pa.int32()), ("value", pa.string())])
+"""A file of many batches: mapped, so that a look-up reads no more of it than it asks for."""
+_SMALL: Final = pa.schema([("feature", pa.int8()), ("state", pa.int32()), ("value", pa.string())])
+"""A file of one batch, compressed: it is read whole, and its keys are made of what it holds."""
 
 
 class Segment(VersionName):
@@ -38,11 +42,6 @@ class Segment(VersionName):
     level: int
     files: dict[int, DataFile]
     chain: DataFile
-
-    @property
-    def bytes(self) -> int:
-        """Size of the files of all buckets."""
-        return sum(file.bytes for file in self.files.values())
 
 
 class Index(BaseModel):
@@ -57,12 +56,7 @@ class Index(BaseModel):
 def merged_with(segments: Sequence[Segment]) -> tuple[int, int]:
     """Position of the first segment that the next day's is merged with, their number if none is; and its level."""
     first, level = len(segments), 0
-    while first >= FAN_IN - 1:
-        run = segments[first - FAN_IN + 1 : first]
-        if any(each.level != level for each in run) or sum(each.bytes for each in segments[first - FAN_IN + 1 :]) > (
-            MAX_SEGMENT_BYTES
-        ):
-            break
+    while first >= FAN_IN - 1 and all(each.level == level for each in segments[first - FAN_IN + 1 : first]):
         first, level = first - FAN_IN + 1, level + 1
     return first, level
 
@@ -72,16 +66,24 @@ def bucket_of(keys: Keys) -> Keys:
     return keys % np.uint64(BUCKETS)
 
 
-def write_entries(version: TableVersion, name: str, entries: Entries) -> DataFile:
-    """Write entries as an Arrow file, compressed where a single batch holds them all: others are mapped, not read."""
-    table = pa.table([entries.keys, entries.states, entries.values], schema=ENTRIES_SCHEMA)
-    options = pa.ipc.IpcWriteOptions(compression="zstd" if len(entries) <= _BATCH_ROWS else None)
+def write_entries(version: TableVersion, name: str, parts: Iterable[Entries]) -> DataFile | None:
+    """Write entries, ascending parts of them, as an Arrow file; None where there are none."""
+    parts = (part for part in parts if len(part))
+    head = [*islice(parts, 2)]
+    if not head:
+        return None
+    is_small = len(head) == 1 and len(head[0]) <= BATCH_ROWS
+    schema, compression = (_SMALL, "zstd") if is_small else (_LARGE, None)
+    rows = 0
     with (
         write_bytes(version.store, version.folder, name) as sink,
-        pa.ipc.new_file(sink, ENTRIES_SCHEMA, options=options) as writer,
+        pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer,
     ):
-        writer.write_table(table, max_chunksize=_BATCH_ROWS)
-    return describe(name, sink, len(entries))
+        for part in chain(head, parts):
+            keys = features_of(part.keys) if is_small else part.keys
+            writer.write_table(pa.table([keys, part.states, part.values], schema=schema), max_chunksize=BATCH_ROWS)
+            rows += len(part)
+    return describe(name, sink, rows)
 
 
 def read_entries(store: Store, version: VersionName, file: DataFile) -> Iterator[Entries]:
@@ -89,11 +91,12 @@ def read_entries(store: Store, version: VersionName, file: DataFile) -> Iterator
     buffer = store.buffer(version, file)
     with store.reading(version, file):
         reader = pa.ipc.open_file(buffer)
-        if reader.schema != ENTRIES_SCHEMA:
+        if reader.schema not in (_SMALL, _LARGE):
             raise ValueError(f"it has the columns {', '.join(reader.schema.names)}")
         for number in range(reader.num_record_batches):
             keys, states, values = reader.get_batch(number).columns
-            yield Entries(keys.to_numpy(), states.to_numpy(), values)
+            is_small = reader.schema == _SMALL
+            yield Entries(keys_of(keys.to_numpy(), values) if is_small else keys.to_numpy(), states.to_numpy(), values)
 
 
 def read_bucket(store: Store, segment: Segment, bucket: int) -> Iterator[Entries]:
