@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from ctr_assets.storage.damage import UnreadableError
 from ctr_assets.storage.entries import Entries, Keys, features_of, keys_of
 from ctr_assets.storage.manifest import DataFile, VersionName
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import COMPACT_ENCODING, describe, write_bytes, write_parquet
 from ctr_assets.storage.store import Store, TableVersion
 
 BUCKETS: Final = 8
@@ -26,10 +26,11 @@ FAN_IN: Final = 16
 """Segments that are merged into one. Fewer are asked sooner; more are written less often."""
 BATCH_ROWS: Final = 1 << 16
 """Entries of a record batch. One value is at most 8 KiB, so that the offsets of a batch fit 32 bits."""
-_LARGE: Final = pa.schema([("key", pa.uint64()), ("state", pa.int32()), ("value", pa.string())])
-"""A file of many batches: mapped, so that a look-up reads no more of it than it asks for."""
-_SMALL: Final = pa.schema([("feature", pa.int8()), ("state", pa.int32()), ("value", pa.string())])
-"""A file of one batch, compressed: it is read whole, and its keys are made of what it holds."""
+_MAPPED: Final = pa.schema([("key", pa.uint64()), ("state", pa.int32()), ("value", pa.string())])
+"""A file of many batches, in Arrow's own format: mapped, so that a look-up reads no more of it than it asks for."""
+_WHOLE: Final = pa.schema([("feature", pa.int8()), ("state", pa.int32()), ("value", pa.string())])
+"""A file of one batch, as Parquet: a third of the bytes. It is read whole, and its keys are made of what it holds."""
+_WHOLE_OPTIONS: Final = {"use_dictionary": False, "write_statistics": False, "column_encoding": COMPACT_ENCODING}
 
 
 class Segment(VersionName):
@@ -67,36 +68,42 @@ def bucket_of(keys: Keys) -> Keys:
 
 
 def write_entries(version: TableVersion, name: str, parts: Iterable[Entries]) -> DataFile | None:
-    """Write entries, ascending parts of them, as an Arrow file; None where there are none."""
+    """Write entries, ascending parts of them, as the file ``name`` with its ending; None where there are none."""
     parts = (part for part in parts if len(part))
     head = [*islice(parts, 2)]
     if not head:
         return None
-    is_small = len(head) == 1 and len(head[0]) <= BATCH_ROWS
-    schema, compression = (_SMALL, "zstd") if is_small else (_LARGE, None)
+    if len(head) > 1 or len(head[0]) > BATCH_ROWS:
+        return _write_mapped(version, f"{name}.arrow", chain(head, parts))
+    (whole,) = head
+    table = pa.table([features_of(whole.keys), whole.states, whole.values], schema=_WHOLE)
+    return write_parquet(version.store, version.folder, f"{name}.parquet", table, **_WHOLE_OPTIONS)
+
+
+def _write_mapped(version: TableVersion, name: str, parts: Iterable[Entries]) -> DataFile:
     rows = 0
-    with (
-        write_bytes(version.store, version.folder, name) as sink,
-        pa.ipc.new_file(sink, schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer,
-    ):
-        for part in chain(head, parts):
-            keys = features_of(part.keys) if is_small else part.keys
-            writer.write_table(pa.table([keys, part.states, part.values], schema=schema), max_chunksize=BATCH_ROWS)
+    with write_bytes(version.store, version.folder, name) as sink, pa.ipc.new_file(sink, _MAPPED) as writer:
+        for part in parts:
+            table = pa.table([part.keys, part.states, part.values], schema=_MAPPED)
+            writer.write_table(table, max_chunksize=BATCH_ROWS)
             rows += len(part)
     return describe(name, sink, rows)
 
 
 def read_entries(store: Store, version: VersionName, file: DataFile) -> Iterator[Entries]:
     """The entries of a file, ascending, a batch at a time. Raises UnreadableError."""
+    if file.name.endswith(".parquet"):
+        with store.parquet(version, file) as parquet:
+            (batch,) = parquet.read().to_batches()
+        features, states, values = batch.columns
+        yield Entries(keys_of(features.to_numpy(), values), states.to_numpy(), values)
+        return
     buffer = store.buffer(version, file)
     with store.reading(version, file):
         reader = pa.ipc.open_file(buffer)
-        if reader.schema not in (_SMALL, _LARGE):
-            raise ValueError(f"it has the columns {', '.join(reader.schema.names)}")
         for number in range(reader.num_record_batches):
             keys, states, values = reader.get_batch(number).columns
-            is_small = reader.schema == _SMALL
-            yield Entries(keys_of(keys.to_numpy(), values) if is_small else keys.to_numpy(), states.to_numpy(), values)
+            yield Entries(keys.to_numpy(), states.to_numpy(), values)
 
 
 def read_bucket(store: Store, segment: Segment, bucket: int) -> Iterator[Entries]:

@@ -219,12 +219,12 @@ class Store:
                 _check_sha256(hashlib.file_digest(content, "sha256").hexdigest(), file)
             yield path
 
-    def parquet(self, manifest: Manifest, file: DataFile, **options: Any) -> pq.ParquetFile:
+    def parquet(self, version: VersionName, file: DataFile, **options: Any) -> pq.ParquetFile:
         """Open a Parquet file that a manifest names; the caller closes it (or leaves it to a ``with``)."""
-        source, reading_it = self.open_file(manifest, file), partial(self.reading, manifest, file)
+        source, reading_it = self.open_file(version, file), partial(self.reading, version, file)
         if self.is_local:
             source.close()
-            return _TableFile(self.file_path(manifest, file), reading_it, memory_map=True, **options)
+            return _TableFile(self.file_path(version, file), reading_it, memory_map=True, **options)
         return _TableFile(source, reading_it, pre_buffer=False, **options)
 
     def _named(self, *parts: str) -> str:

@@ -40,13 +40,13 @@ _POSITIONS: Final = {name: position for position, name in enumerate(FEATURE_BY_N
 
 
 def known_file(bucket: int) -> str:
-    """Name of the file of a bucket's values that occurred on the day and had their id before it."""
-    return f"{_KNOWN}{bucket:05d}.arrow"
+    """Name, without its ending, of the file of a bucket's values that occurred on the day and had their id before."""
+    return f"{_KNOWN}{bucket:05d}"
 
 
 def index_file(bucket: int) -> str:
-    """Name of the file of a bucket of the day's segment."""
-    return f"index-{bucket:05d}.arrow"
+    """Name, without its ending, of the file of a bucket of the day's segment."""
+    return f"index-{bucket:05d}"
 
 
 def write_vocabulary(version: TableVersion, new: Mapping[str, pa.Array], before: Mapping[str, int]) -> DataFile:
