@@ -106,11 +106,11 @@ VOCABULARY_SCHEMA: Final = pa.schema(
         pa.field("id", pa.int32(), nullable=False),
     ]
 )
-"""Schema of ``feature_vocabulary``: one row group a feature, ordered by id."""
+"""Schema of ``feature_vocabulary``: the values that got an id on the day, one row group a feature, ordered by id."""
 
 VOCABULARY_DESCRIPTIONS: Final = {
     "feature": "Name of the feature",
-    "value": "A value of the feature; both values of a cross, joined by ×, each × within one doubled",
+    "value": "A value that got its id on the day; both values of a cross, joined by ×, each × within one doubled",
     "id": "Its id, from 1; the same on every later day",
 }
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from ctr_assets.features import FEATURES, NO_APP, NO_SITE, UNKNOWN_ID, Split
 from ctr_assets.split import split_codes, stable_hash
-from ctr_assets.storage import ParquetPart, Store, fingerprint, write_parquet
-from ctr_assets.storage.vocabulary import write_vocabulary
+from ctr_assets.storage import ParquetPart, Store, write_parquet
+from ctr_assets.storage.vocabulary import link_fingerprint, write_vocabulary
 from ctr_assets.tables import (
     ENCODED_FEATURES,
     ENCODED_ROW_GROUP_ROWS,
@@ -28,10 +28,11 @@ VALUES["app_id"] = pa.array([NO_APP, *VALUES["app_id"].to_pylist()[1:]])
 def write_days(store: Store, days: list[str], rows_per_day: int = 3000, files_per_day: int = 2, seed: int = 0) -> None:
     """Commit ``days`` of all three tables. Labels depend on C1 × banner_pos (no single feature tells) and on C14."""
     chain: dict[str, str] = {}
+    nothing = dict.fromkeys(SIZES, pa.array([], pa.string()))
     for day in days:
-        chain[day] = fingerprint([chain.get(max(chain, default=""), ""), SIZES, day])
+        chain[day] = link_fingerprint(chain.get(max(chain, default=""), ""), nothing if chain else VALUES)
         vocabulary = store.begin(FEATURE_VOCABULARY, day)
-        files = [write_vocabulary(vocabulary, VALUES)]
+        files = [write_vocabulary(vocabulary, VALUES, {})]
         vocabulary.commit(files, {}, properties={"sizes": SIZES, "chain": chain})
         rng = np.random.default_rng([seed, int(day.replace("-", ""))])
         raw, encoded = store.begin(RAW_IMPRESSIONS, day), store.begin(ENCODED_FEATURES, day)

@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.columns import read_raw_file
 from ctr_assets.etl.tasks import attempt, run_tasks
-from ctr_assets.etl.vocabulary import load_vocabulary
 from ctr_assets.features import FEATURES, UNKNOWN_ID, Split
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion
+from ctr_assets.storage.entries import Entries, keys_of, look_up
+from ctr_assets.storage.vocabulary import chain_of, read_named
 from ctr_assets.tables import (
     ENCODED_FEATURES,
     ENCODED_ROW_GROUP_ROWS,
@@ -40,23 +41,30 @@ def encode(spark: SparkSession, store: Store, days: list[str], created_by: Mappi
     """Commit ``encoded_features`` of each of ``days``, each with the vocabulary of its own day.
 
     Raises NotMaterializedError when a day's raw table or vocabulary is missing, and ValueError when the vocabularies of
-    the days are not prefixes of one another.
+    the days are not prefixes of one another, or one was not made from its day's raw table.
     """
     raws = {day: store.manifest(RAW_IMPRESSIONS, day) for day in days}
     vocabularies = {day: store.manifest(FEATURE_VOCABULARY, day) for day in days}
     versions = {day: store.begin(ENCODED_FEATURES, day) for day in days}
     latest = vocabularies[max(days)]
+    chain = chain_of(store, latest, days)
     for day, vocabulary in vocabularies.items():
-        if latest.properties["chain"].get(day) != vocabulary.properties["chain"][day]:
+        if chain.get(day) != vocabulary.properties["chain"][day]:
             raise ValueError(
                 f"feature_vocabulary[{latest.partition}] does not continue feature_vocabulary[{day}]: "
                 f"materialize feature_vocabulary for {day} and every later day again"
+            )
+        if not vocabulary.was_made_from(raws[day]):
+            raise ValueError(
+                f"feature_vocabulary[{day}] was made from another version of raw_impressions[{day}], so that it does "
+                f"not name its values: materialize feature_vocabulary for {day} again"
             )
     tasks = [(day, index, file) for day, raw in raws.items() for index, file in enumerate(raw.files)]
 
     def run(task: tuple[str, int, DataFile]) -> _FileOutcome:
         day, index, file = task
-        return _encode_file(versions[day], index, raws[day], file, latest, vocabularies[day])
+        ids = _ids_of(store.url, vocabularies[day].model_dump_json())
+        return _encode_file(versions[day], index, raws[day], file, ids)
 
     outcomes = run_tasks(spark, tasks, run)
     committed = {}
@@ -77,16 +85,16 @@ def encode(spark: SparkSession, store: Store, days: list[str], created_by: Mappi
     return committed
 
 
-def _encode_file(
-    version: TableVersion, index: int, raw: Manifest, file: DataFile, latest: Manifest, own: Manifest
-) -> _FileOutcome:
-    """Write one encoded file.
+@lru_cache(maxsize=2)
+def _ids_of(url: str, vocabulary: str) -> Entries:
+    """The ids of the values that occur on the day of a vocabulary, given as JSON; kept for the day's other files."""
+    return read_named(Store(url), Manifest.model_validate_json(vocabulary))
 
-    ``latest`` continues ``own``, so one loaded vocabulary serves all days of a run: ids above the own size are unknown.
-    """
+
+def _encode_file(version: TableVersion, index: int, raw: Manifest, file: DataFile, ids: Entries) -> _FileOutcome:
+    """Write one encoded file; a value without an entry among ``ids`` is unknown."""
     store = version.store
     rows = read_raw_file(store, raw, file)
-    vocabulary = load_vocabulary(store, latest)
     order = np.argsort(rows.splits, kind="stable").astype(np.int32)
     arrays = {
         "row": pa.array(order),
@@ -94,14 +102,12 @@ def _encode_file(
         "split": pa.array(rows.splits[order]),
     }
     unknown: dict[str, int] = {}
-    for feature in FEATURES:
+    for position, feature in enumerate(FEATURES):
         column = rows.feature(feature)
-        known = pc.index_in(column.values, value_set=vocabulary[feature.name])
-        ids = pc.fill_null(pc.add(known, 1), UNKNOWN_ID).to_numpy().astype(np.int32)
-        ids[ids > own.properties["sizes"][feature.name]] = UNKNOWN_ID
-        unknown[feature.name] = int(column.counts()[ids == UNKNOWN_ID].sum())
+        found = look_up([ids], keys_of(position, column.values), column.values)
+        unknown[feature.name] = int(column.counts()[found == UNKNOWN_ID].sum())
         # Arrow takes by int32 as they are; numpy would widen every index array first.
-        arrays[feature.name] = pa.array(ids).take(pa.array(column.codes).take(arrays["row"]))
+        arrays[feature.name] = pa.array(found).take(pa.array(column.codes).take(arrays["row"]))
     table = pa.table([arrays[name] for name in ENCODED_SCHEMA.names], schema=ENCODED_SCHEMA)
     part = ParquetPart(
         store,

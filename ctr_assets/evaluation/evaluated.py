@@ -6,6 +6,7 @@ from ctr_assets.evaluation.metrics import Labels, Probabilities
 from ctr_assets.evaluation.scored import WIDE_DEEP, ClickScorer, RowsOf, read_scored, score_rows
 from ctr_assets.evaluation.uncertainty import read_clusters, standard_errors
 from ctr_assets.storage import Manifest, Store
+from ctr_assets.storage.vocabulary import chain_of
 from ctr_assets.tables import (
     CHAMPION_MODEL,
     ENCODED_FEATURES,
@@ -95,11 +96,12 @@ def why_not_readable(store: Store, model: Manifest, day: str, fingerprint: str) 
 
     It can when one vocabulary is a prefix of the other: the later day's chain then holds both fingerprints.
     """
-    fingerprints = [(day_of(model), model.properties["vocabulary_fingerprint"]), (day, fingerprint)]
-    later = max(day for day, _ in fingerprints)
+    made_with = [(day_of(model), model.properties["vocabulary_fingerprint"]), (day, fingerprint)]
+    days = [day for day, _ in made_with]
+    later = max(days)
     vocabulary = store.find(FEATURE_VOCABULARY, later)
-    chain = {} if vocabulary is None else vocabulary.properties["chain"]
-    if all(chain.get(day) == fingerprint for day, fingerprint in fingerprints):
+    chain = {} if vocabulary is None else chain_of(store, vocabulary, days)
+    if all(chain.get(day) == fingerprint for day, fingerprint in made_with):
         return None
     name = "champion" if model.table == CHAMPION_MODEL else "model"
     return (

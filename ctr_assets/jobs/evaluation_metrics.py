@@ -49,6 +49,7 @@ from ctr_assets.jobs.report import Report, markdown, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Manifest, Store
 from ctr_assets.storage.parts import write_json
+from ctr_assets.storage.vocabulary import chain_of
 from ctr_assets.storage.window import WindowError, check_window, stale_days
 from ctr_assets.tables import (
     ENCODED_FEATURES,
@@ -168,7 +169,7 @@ def find_next_day(store: Store, vocabulary: Manifest, next_day: str | None) -> t
         return None, f"left out: {ENCODED_FEATURES}[{next_day}] is not materialized yet"
     (encoded,) = check_window(store, next_day, [next_day])
     day = vocabulary.partition
-    chain = store.manifest(FEATURE_VOCABULARY, next_day).properties["chain"]
+    chain = chain_of(store, store.manifest(FEATURE_VOCABULARY, next_day), [day])
     if stale_days(chain, {day: vocabulary.properties["chain"][day]}):
         raise WindowError(
             f"{FEATURE_VOCABULARY}[{next_day}] does not continue {FEATURE_VOCABULARY}[{day}] as it is now: materialize "

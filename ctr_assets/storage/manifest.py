@@ -32,19 +32,29 @@ class DataFile(BaseModel):
     sha256: str
 
 
-class Manifest(BaseModel):
-    """What a reader needs to know of a committed version.
-
-    ``content_fingerprint`` depends on the bytes of the files in order, not on their names, the version or the time:
-    two runs that wrote the same data have the same one. ``inputs`` maps ``table/partition`` to the version read, and
-    ``input_contents`` to its content fingerprint.
-    """
+class VersionName(BaseModel):
+    """Which version of a table's partition: where its files are."""
 
     model_config = ConfigDict(frozen=True)
 
     table: PlainName
     partition: PlainName
     version: PlainName
+
+    @property
+    def reference(self) -> str:
+        """``table/partition``, the key under which another manifest names this one as its input."""
+        return f"{self.table}/{self.partition}"
+
+
+class Manifest(VersionName):
+    """What a reader needs to know of a committed version.
+
+    ``content_fingerprint`` depends on the bytes of the files in order, not on their names, the version or the time:
+    two runs that wrote the same data have the same one. ``inputs`` maps ``table/partition`` to the version read, and
+    ``input_contents`` to its content fingerprint; ``inputs`` may name further versions whose files this one refers to.
+    """
+
     rows: int
     files: tuple[DataFile, ...]
     columns: dict[str, str]
@@ -60,11 +70,6 @@ class Manifest(BaseModel):
     def bytes(self) -> int:
         """Size of all data files, in bytes."""
         return sum(file.bytes for file in self.files)
-
-    @property
-    def reference(self) -> str:
-        """``table/partition``, the key under which another manifest names this one as its input."""
-        return f"{self.table}/{self.partition}"
 
     def was_made_from(self, other: "Manifest") -> bool:
         """Whether ``other`` is what this version was made from: the version that was read, or one of equal content."""
@@ -127,6 +132,7 @@ def build_manifest(
     columns: Mapping[str, str],
     created_by: Mapping[str, str],
     inputs: Iterable[Manifest] = (),
+    refers_to: Iterable[VersionName] = (),
     properties: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Describe a version whose files are all written. Pure; commits nothing."""
@@ -142,7 +148,7 @@ def build_manifest(
         content_fingerprint=fingerprint([file.sha256 for file in files]),
         created_at=datetime.now(UTC),
         created_by=dict(created_by),
-        inputs={manifest.reference: manifest.version for manifest in inputs},
+        inputs={each.reference: each.version for each in (*refers_to, *inputs)},
         input_contents={manifest.reference: manifest.content_fingerprint for manifest in inputs},
         properties=dict(properties or {}),
     )

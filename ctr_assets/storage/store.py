@@ -24,7 +24,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ctr_assets.storage.damage import Properties, UnreadableError, reading
 from ctr_assets.storage.locate import locate
-from ctr_assets.storage.manifest import DataFile, Manifest, build_manifest, parse_manifest
+from ctr_assets.storage.manifest import DataFile, Manifest, VersionName, build_manifest, parse_manifest
 from ctr_assets.storage.objects import find_generation, on_disk, read_object, replace_object
 from ctr_assets.tables import check_partition, how_to_materialize
 
@@ -88,10 +88,13 @@ class TableVersion:
         columns: Mapping[str, str],
         *,
         inputs: Iterable[Manifest] = (),
+        refers_to: Iterable[VersionName] = (),
         properties: Mapping[str, Any] | None = None,
         created_by: Mapping[str, str] | None = None,
     ) -> Manifest:
         """Make this version the current one. Atomic: a kill before or during leaves the previous version in place.
+
+        ``refers_to`` names versions whose files this one goes on using: the vacuum keeps them, as it keeps ``inputs``.
 
         Raises :class:`~ctr_assets.storage.objects.CommitConflictError` when, on GCS, another writer committed the
         partition since this version was begun.
@@ -104,6 +107,7 @@ class TableVersion:
             columns=columns,
             created_by=created_by or {},
             inputs=inputs,
+            refers_to=refers_to,
             properties=properties,
         )
         path = self.store.path(self.table, self.partition, MANIFEST_NAME)
@@ -160,8 +164,8 @@ class Store:
         version = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         return TableVersion(self, table, partition, version, generation)
 
-    def file_path(self, manifest: Manifest, file: DataFile) -> str:
-        return self.path(manifest.table, manifest.partition, manifest.version, file.name)
+    def file_path(self, version: VersionName, file: DataFile) -> str:
+        return self.path(version.table, version.partition, version.version, file.name)
 
     def file(self, manifest: Manifest, name: str) -> DataFile:
         """The file of that name of a version. Raises :class:`UnreadableError` when its manifest names none."""
@@ -172,18 +176,18 @@ class Store:
         place = self._named(manifest.table, manifest.partition, MANIFEST_NAME)
         raise UnreadableError(f"{place} has no {name}, only {named}: {_todo(manifest.table, manifest.partition)}")
 
-    def reading(self, manifest: Manifest, file: DataFile, *others: type[Exception]) -> AbstractContextManager[None]:
+    def reading(self, version: VersionName, file: DataFile, *others: type[Exception]) -> AbstractContextManager[None]:
         """Inside it what reading a damaged file raises, ``others`` too, is told as :class:`UnreadableError`."""
-        name = self._named(manifest.table, manifest.partition, manifest.version, file.name)
-        return reading(name, _todo(manifest.table, manifest.partition), *others)
+        name = self._named(version.table, version.partition, version.version, file.name)
+        return reading(name, _todo(version.table, version.partition), *others)
 
-    def open_file(self, manifest: Manifest, file: DataFile) -> IO[bytes]:
+    def open_file(self, version: VersionName, file: DataFile) -> IO[bytes]:
         """Open one of the files that a manifest names, for reading. The caller closes it.
 
         Raises :class:`UnreadableError` unless it is there and as large as its manifest says.
         """
-        path = self.file_path(manifest, file)
-        with self.reading(manifest, file):
+        path = self.file_path(version, file)
+        with self.reading(version, file):
             source: Any = open(path, "rb") if self.is_local else self.fs.open(path, "rb")  # noqa: SIM115
             size = os.fstat(source.fileno()).st_size if self.is_local else source.size
             if size != file.bytes:
@@ -192,9 +196,9 @@ class Store:
         opened: IO[bytes] = source
         return opened
 
-    def read(self, manifest: Manifest, file: DataFile) -> bytes:
+    def read(self, version: VersionName, file: DataFile) -> bytes:
         """All of a small file that a manifest names; its SHA-256 is compared too."""
-        with self.open_file(manifest, file) as source, self.reading(manifest, file):
+        with self.open_file(version, file) as source, self.reading(version, file):
             data = source.read()
             _check_sha256(hashlib.sha256(data).hexdigest(), file)
         return data
@@ -208,6 +212,11 @@ class Store:
                 raise ValueError("it is no JSON object")
         return content
 
+    def buffer(self, version: VersionName, file: DataFile) -> pa.Buffer:
+        """All of a file: mapped where it is on a disk, so that processes share its pages; in object storage read."""
+        with self.open_file(version, file) as source, self.reading(version, file):
+            return pa.memory_map(source.name).read_buffer() if self.is_local else pa.py_buffer(source.read())
+
     @contextmanager
     def local_file(self, manifest: Manifest, file: DataFile, *others: type[Exception]) -> Iterator[str]:
         """Path on this machine's disk of a file that a manifest names, for readers of paths; its SHA-256 is compared.
@@ -220,12 +229,12 @@ class Store:
                 _check_sha256(hashlib.file_digest(content, "sha256").hexdigest(), file)
             yield path
 
-    def parquet(self, manifest: Manifest, file: DataFile, **options: Any) -> pq.ParquetFile:
+    def parquet(self, version: VersionName, file: DataFile, **options: Any) -> pq.ParquetFile:
         """Open a Parquet file that a manifest names; the caller closes it (or leaves it to a ``with``)."""
-        source, reading_it = self.open_file(manifest, file), partial(self.reading, manifest, file)
+        source, reading_it = self.open_file(version, file), partial(self.reading, version, file)
         if self.is_local:
             source.close()
-            return _TableFile(self.file_path(manifest, file), reading_it, memory_map=True, **options)
+            return _TableFile(self.file_path(version, file), reading_it, memory_map=True, **options)
         return _TableFile(source, reading_it, pre_buffer=False, **options)
 
     def _named(self, *parts: str) -> str:

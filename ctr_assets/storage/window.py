@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ctr_assets.storage.manifest import Manifest
 from ctr_assets.storage.store import Store
+from ctr_assets.storage.vocabulary import chain_of
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY
 
 
@@ -27,7 +28,7 @@ def check_window(store: Store, day: str, window: Sequence[str]) -> list[Manifest
             f"{FEATURE_VOCABULARY}[{day}] has no committed version under {store.url}: "
             f"materialize {FEATURE_VOCABULARY}, then {ENCODED_FEATURES}, for {', '.join(days)}"
         )
-    chain: dict[str, str] = vocabulary.properties["chain"]
+    chain = chain_of(store, vocabulary, days)
     encoded = {each: store.find(ENCODED_FEATURES, each) for each in days}
     found = [manifest for manifest in encoded.values() if manifest is not None]
     fingerprints = {manifest.partition: str(manifest.properties.get("vocabulary_fingerprint")) for manifest in found}

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ctr_assets.features import FEATURE_SELECTIONS
 from ctr_assets.storage import Manifest, Store, UnreadableError
+from ctr_assets.storage.vocabulary import chain_of
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
 
@@ -86,7 +87,7 @@ def _why_unfit(store: Store, previous: Manifest, day: str, config: TrainingConfi
     if changed:
         return f"has another configuration: {', '.join(changed)}"
     vocabulary = store.find(FEATURE_VOCABULARY, day)
-    chain = {} if vocabulary is None else vocabulary.properties["chain"]
+    chain = {} if vocabulary is None else chain_of(store, vocabulary, [previous.partition])
     if chain.get(previous.partition) != properties["vocabulary_fingerprint"]:
         return f"has other ids: {FEATURE_VOCABULARY}[{day}] does not continue the vocabulary that it was trained with"
     sizes = {} if vocabulary is None else vocabulary.properties["sizes"]

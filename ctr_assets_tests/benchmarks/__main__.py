@@ -25,6 +25,8 @@ from ctr_assets_tests.benchmarks.page import Line, Page
 from ctr_assets_tests.benchmarks.quality_ours import FORMER
 
 FIRST_DAY, REPLAYED_DAYS = "2014-10-21", 25
+DAY_ROWS = 408_000
+"""Of the day after so many ids: two raw files."""
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -39,12 +41,13 @@ class Bench:
 
     # ------------------------------------------------------------------------------------------------- data
 
-    def landing(self, rows: int, *, gzip: bool = False) -> Path:
-        folder = self.folder / f"landing-{rows}{'-gz' if gzip else ''}"
+    def landing(self, rows: int, *, gzip: bool = False, days: int = 10) -> Path:
+        folder = self.folder / f"landing-{rows}{'-gz' if gzip else ''}{'' if days == 10 else f'-{days}-days'}"
         if not folder.exists():
             partial = folder.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)
-            arguments = ["--rows", str(rows), "--landing", str(partial), "--truth", str(self.folder / "truth")]
+            arguments = ["--rows", str(rows), "--days", str(days)]
+            arguments += ["--landing", str(partial), "--truth", str(self.folder / "truth")]
             subprocess.run(
                 [sys.executable, "-m", "ctr_assets.demo", *arguments, *(["--gzip"] if gzip else [])],
                 check=True,
@@ -136,6 +139,35 @@ class Bench:
         ratio = f"{added['seconds'] / alone['seconds']:.2f} x the day alone"
         yield Line("one more day", f"ours, after nine of {rows // 10:,}", added, ratio)
         yield Line("one more day", "ours, the day alone", alone)
+
+    def ids(self) -> Iterator[Line]:
+        """One day after so many known ids, and after so many days."""
+        landing, store = self.landing(DAY_ROWS, days=1), self._clean("ids")
+        alone: Figures = {}
+        for known in (0, 1_000_000, 10_000_000, 30_000_000):
+            found = measure(ours("ids_ours", landing, store, known), self.threads)
+            alone = alone or found
+            steps, written = (
+                ", ".join(f"{table} {show(found[of][table])}" for table in (FEATURE_VOCABULARY, ENCODED_FEATURES))
+                for of, show in (("steps", "{:.2f} s".format), ("written", "{:,} bytes".format))
+            )
+            ratio = f"{steps}; {written}; {found['seconds'] / alone['seconds']:.2f} x after none"
+            yield Line("tables of a day", f"ours, after {known:,} ids", found, ratio)
+        for known in (1_000_000, 10_000_000, 30_000_000, 100_000_000):
+            found = measure(ours("ids_ours", landing, store, known, "--look-up"), self.threads)
+            yield Line("look-up of values, half of them known", f"ours, among {known:,} ids", found)
+
+    def history(self) -> Iterator[Line]:
+        """The same small day after ever more days."""
+        for of in measure(ours("history_ours", self._clean("history")), self.threads)["lines"]:
+            told = (
+                f"vocabulary {of['vocabulary']:.2f} s, encode {of['encode']:.2f} s, check {of['check']:.2f} s, tick "
+                f"{of['tick']:.2f} s, vacuum {of['vacuum']:.2f} s; {of['bytes']:,.0f} bytes (mean so far "
+                f"{of['mean_bytes']:,.0f}, most {of['most_bytes']:,}), {of['segments']} segments, manifest "
+                f"{of['manifest']:,} bytes"
+            )
+            seconds = of["vocabulary"] + of["encode"]
+            yield Line("a day's cost against history", f"ours, day {of['day']:,}", {"seconds": seconds}, told)
 
     def accidents(self) -> Iterator[Line]:
         """Deliveries that went wrong, beside clean ones."""
@@ -343,6 +375,8 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
         *(
             "tables",
             "new_day",
+            "ids",
+            "history",
             "accidents",
             "loading",
             "training",

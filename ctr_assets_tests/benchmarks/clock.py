@@ -38,8 +38,13 @@ def peak_resident_bytes() -> int:
     Not less than what was in use at any one time: peaks need not coincide, and pages that forked workers share are
     counted for each of them. Processes that have ended already are not counted.
     """
+    return sum(peaks_of_processes().values())
+
+
+def peaks_of_processes() -> dict[tuple[int, str], int]:
+    """Number and name of this process and of each that descends from it, and its most resident memory in bytes."""
     children: dict[int, list[int]] = {}
-    peaks: dict[int, int] = {}
+    peaks: dict[int, tuple[str, int]] = {}
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             fields = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
@@ -47,10 +52,11 @@ def peak_resident_bytes() -> int:
             continue  # ended meanwhile
         process = int(status.parent.name)
         children.setdefault(int(fields["PPid"]), []).append(process)
-        peaks[process] = int(fields["VmHWM"].split()[0]) * 1024 if "VmHWM" in fields else 0
-    total, waiting = 0, [os.getpid()]
+        peaks[process] = fields["Name"].strip(), int(fields["VmHWM"].split()[0]) * 1024 if "VmHWM" in fields else 0
+    found, waiting = {}, [os.getpid()]
     while waiting:
         process = waiting.pop()
-        total += peaks.get(process, 0)
+        name, peak = peaks.get(process, ("", 0))
+        found[process, name] = peak
         waiting += children.get(process, [])
-    return total
+    return found

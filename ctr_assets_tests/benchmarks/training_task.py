@@ -55,7 +55,7 @@ def write_store(folder: Path, rows: dict[Split, int]) -> None:
     chain = {DAY: fingerprint(SIZES)}
     vocabulary = store.begin(FEATURE_VOCABULARY, DAY)
     empty = {f.name: pa.array([], pa.string()) for f in FEATURES}
-    vocabulary.commit([write_vocabulary(vocabulary, empty)], {}, properties={"sizes": SIZES, "chain": chain})
+    vocabulary.commit([write_vocabulary(vocabulary, empty, {})], {}, properties={"sizes": SIZES, "chain": chain})
     raw = store.begin(RAW_IMPRESSIONS, DAY).commit([], {})
     version = store.begin(ENCODED_FEATURES, DAY)
     files: list[DataFile] = []

@@ -9,10 +9,11 @@ import pytest
 from ctr_assets.crosses import CROSS_SEPARATOR
 from ctr_assets.etl.encode import encode
 from ctr_assets.etl.raw import ingest
-from ctr_assets.etl.vocabulary import build, load_vocabulary
-from ctr_assets.features import FEATURES, HOUR_OF_DAY, LONG_FEATURES, Split
+from ctr_assets.etl.vocabulary import build
+from ctr_assets.features import FEATURE_BY_NAME, FEATURES, HOUR_OF_DAY, LONG_FEATURES, Split
 from ctr_assets.split import split_codes, stable_hash
 from ctr_assets.storage import NotMaterializedError, Store
+from ctr_assets.storage.vocabulary import read_values
 from ctr_assets.tables import ENCODED_FEATURES, ENCODED_SCHEMA, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 from ctr_assets_tests.deliveries import deliver, deliver_feed, impressions
 
@@ -65,10 +66,7 @@ def reference_vocabularies(store, days):
 
 
 def vocabularies(store, days):
-    return {
-        day: {k: v.to_pylist() for k, v in load_vocabulary(store, store.manifest(FEATURE_VOCABULARY, day)).items()}
-        for day in days
-    }
+    return {day: read_values(store, store.manifest(FEATURE_VOCABULARY, day), FEATURE_BY_NAME) for day in days}
 
 
 def test_vocabulary_equals_the_reference(spark, store):

@@ -242,7 +242,7 @@ def test_an_id_that_changed_its_value_is_found(store):
     values[3], values[4] = values[4], values[3]
     before = store.manifest(FEATURE_VOCABULARY, LAST)
     version = store.begin(FEATURE_VOCABULARY, LAST)
-    file = write_vocabulary(version, {**VALUES, "C14": pa.array(values)})
+    file = write_vocabulary(version, {**VALUES, "C14": pa.array(values)}, {})
     version.commit([file], before.columns, properties=before.properties)
     finding = ids.append_only(store, LAST)
     assert not finding.passed
