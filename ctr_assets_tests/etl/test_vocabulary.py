@@ -203,10 +203,10 @@ def admitted_over_days(folder) -> list[tuple[set, dict]]:
             name: pa.array(sorted(admitted) if i == 1 else [], pa.string()) for i, name in enumerate(FEATURE_BY_NAME)
         }
         files = [write_vocabulary(version, new, sizes), *filter(None, [outcome.known, outcome.index])]
-        manifest = version.commit(files, {}, properties={"chain": {day: ""}, "min_counts": limits})
+        sizes = {name: size + len(new[name]) for name, size in sizes.items()}
+        manifest = version.commit(files, {}, properties={"sizes": sizes, "chain": {day: ""}, "min_counts": limits})
         named = read_named(store, manifest)
         outcomes.append(({*admitted}, dict(zip(named.values.to_pylist(), named.states.tolist(), strict=True))))
-        sizes = {name: size + len(new[name]) for name, size in sizes.items()}
         segments = () if before is None else before.segments
         segment = segments_module.Segment(
             table=FEATURE_VOCABULARY,
