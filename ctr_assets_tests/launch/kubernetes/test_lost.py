@@ -9,7 +9,7 @@ from ctr_assets.launch.kubernetes.client import Event
 from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
 from ctr_assets.launch.kubernetes.lost import disruption, expected_pods, lost_pods, own_failure
 from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application, occupied_seconds
-from ctr_assets_tests.kubernetes.recordings import read_transcript
+from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript
 
 POLL_SECONDS = 1.5
 KINDS = {kind.kind: kind for kind in (SPARK_APPLICATION, PYTORCH_JOB)}
@@ -51,7 +51,7 @@ def deserialize(objects, kind):
 def state_at(name, moment, side):
     """The objects of a recorded side stream as they stood then, by name."""
     objects = {}
-    for frame in read_transcript(f"{name}-{side}"):
+    for frame in read_side_stream(name, side):
         if frame["t"] <= moment:
             found = frame["object"]
             objects[found["metadata"]["name"]] = found if frame["type"] != "DELETED" else None
@@ -85,7 +85,7 @@ def test_a_recorded_failure_is_told_apart(name, late):
 
 @pytest.mark.parametrize(("name", "kind"), [("sp-drv-evict", SPARK_APPLICATION), ("dagster-evict", None)])
 def test_a_recorded_eviction_says_so_while_the_pod_ends(name, kind):
-    pods = read_transcript(f"{name}-pods")
+    pods = read_side_stream(name, "pods")
     told = [frame["object"] for frame in pods if "deletionTimestamp" in frame["object"]["metadata"]]
     first, *_ = deserialize(told[:1], "V1PodList")
     assert (disruption(first) or "").startswith("EvictionByEvictionAPI")
