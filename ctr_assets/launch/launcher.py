@@ -14,6 +14,7 @@ from dagster._core.definitions.metadata.external_metadata import metadata_map_fr
 
 from ctr_assets.launch.job import Footprint, JobDescription, Outcome
 from ctr_assets.launch.messages import WholeLineMessageReader
+from ctr_assets.launch.run_state import RunOfThisWorker
 
 
 class JobFailedError(dg.Failure):
@@ -50,6 +51,8 @@ class JobLauncher(dg.ConfigurableResource, ABC):
         """
         launched = time.monotonic()
         outcome, report = self.attempt(context, job)
+        # Whoever ended the run meanwhile may have had it retried: then the retry's report counts, and not this one too.
+        RunOfThisWorker(context).interrupt_unless_own(at_once=True)
         problem = _problem(job, outcome, report)
         if problem is not None:
             self.discard(context, job)
