@@ -12,6 +12,7 @@ from dagster import PipesSession, PipesTempFileContextInjector, open_pipes_sessi
 
 from ctr_assets.launch.job import Footprint, JobDescription, Outcome
 from ctr_assets.launch.messages import WholeLineMessageReader
+from ctr_assets.launch.run_state import RunOfThisWorker
 from ctr_assets.private_dagster import metadata_map_from_external
 
 
@@ -49,6 +50,8 @@ class JobLauncher(dg.ConfigurableResource[Any], ABC):
         """
         launched = time.monotonic()
         outcome, report = self.attempt(context, job)
+        # Whoever ended the run meanwhile may have had it retried: then the retry's report counts, and not this one too.
+        RunOfThisWorker(context).interrupt_unless_own(at_once=True)
         problem = _problem(job, outcome, report)
         if problem is not None:
             self.discard(context, job)

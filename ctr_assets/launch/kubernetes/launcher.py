@@ -16,9 +16,9 @@ from ctr_assets.launch.kubernetes.attempts import free_name, job_key, launches, 
 from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles, record
 from ctr_assets.launch.kubernetes.kinds import Kind
 from ctr_assets.launch.kubernetes.names import attempt_of, is_same_owner, labels
-from ctr_assets.launch.kubernetes.run_state import RunOfThisWorker, uninterrupted
 from ctr_assets.launch.kubernetes.settings import KubernetesSettings, read_settings
 from ctr_assets.launch.launcher import JobFailedError, JobLauncher, Report
+from ctr_assets.launch.run_state import RunOfThisWorker, uninterrupted
 from ctr_assets.settings import require
 
 if TYPE_CHECKING:
@@ -178,8 +178,6 @@ class KubernetesLauncher(JobLauncher):
             ending = follow(client, name, handle.uid, limit, context.log.warning, run.interrupt_unless_own)
             if not logs.stop():
                 context.log.warning(f"The last lines of the log of {name} could not be read")
-            # While the API server was away, a retry may have taken over: its report counts, and not this one too.
-            run.interrupt_unless_own(at_once=True)
         except Exception as e:
             logs.stop(timeout_seconds=0)
             self._give_up(context, client, handle.ended("failed"), "the run cannot follow it any more")
