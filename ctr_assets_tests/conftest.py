@@ -9,6 +9,7 @@ Training chooses bf16 where the CPU has it in hardware, else fp32. The suite pas
 import importlib
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,9 +48,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--chaos-seeds", default="", help="seeds, as 1,2,3; by default one of the moment, which is printed")
 
 
+LONGEST = (
+    "test_whole_graph.py",
+    "launch/kubernetes/test_run_worker.py",
+    "training/test_checkpoint.py",
+    "launch/kubernetes/test_faults.py",
+    "training/test_distributed.py",
+    "jobs/test_kill.py",
+    "serving/test_faults.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_whole_graph"))
+    """The longest files first, so that no worker is left alone with one, then all others mixed.
+
+    Neighbours are alike: of one folder's files all wait, or all compute, and workers should not do so together.
+    """
+    tests = Path(__file__).parent
+    first = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path, len(first)), zlib.crc32(bytes(item.path.relative_to(tests)))))
 
 
 @pytest.fixture(scope="session")
