@@ -69,13 +69,13 @@ def main(argv: list[str]) -> int:
         else:
             install(venv, args.extra)
     except subprocess.CalledProcessError as e:
-        print(f"Failed with exit status {e.returncode}: {' '.join(map(str, e.cmd))}", file=sys.stderr)
+        print(f"{e.stderr or ''}Failed with exit status {e.returncode}: {' '.join(map(str, e.cmd))}", file=sys.stderr)
         return 1
     return 0
 
 
 def make_environment(venv: Path) -> None:
-    """An empty environment with the uv of the lock. pip fetches it, so uv needs no way of its own to get here."""
+    """An environment with the uv of the lock. pip fetches it, so uv needs no way of its own to get here."""
     with step(f"Virtual environment of Python {sys.version.split()[0]}, with uv"):
         run(sys.executable, "-m", "venv", venv)
         wanted = venv / "uv.txt"
@@ -140,9 +140,12 @@ def pip_settings(venv: Path) -> dict[str, str]:
 
 
 def run(*command: str | Path) -> None:
-    """Run a command of the set-up, its bytecode kept: packages are installed once and started often."""
+    """Run a command of the set-up; what it says on the standard error is shown only if it fails.
+
+    Its bytecode is kept: packages are installed once and started often.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stderr=subprocess.PIPE, text=True)
 
 
 if __name__ == "__main__":
