@@ -37,7 +37,7 @@ class Api:
     def __init__(self, store: Store, garbage: GarbageCollector, logs: Logs, faults: Faults) -> None:
         self.store, self.garbage, self.faults = store, garbage, faults
         self.creator = Creator(store, faults)
-        self.updater = Updater(store, garbage)
+        self.updater = Updater(store, garbage, self.creator)
         self.pods = PodEndpoints(store, garbage, logs, faults)
 
     def answer(self, request: Request, user: str, is_over: Callable[[], bool]) -> Answer:

@@ -21,7 +21,7 @@ METADATA = frozenset(
 )
 JOB_SPEC = ("backoffLimit", "completions", "parallelism", "suspend", "completionMode", "manualSelector")
 EVENT = ("reason", "type", "message", "count", "series", "involvedObject", "reportingComponent")
-CUSTOM_KINDS = ("SparkApplication", "PyTorchJob")
+CUSTOM_KINDS = ("SparkApplication", "PyTorchJob", "TrainJob")
 
 
 def view(body: Any) -> Any:
