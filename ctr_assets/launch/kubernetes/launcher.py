@@ -57,6 +57,10 @@ class KubernetesLauncher(JobLauncher):
     ) -> dict[str, Any]:
         """The resource to create."""
 
+    def obstacle(self, client: "ResourceClient") -> str | None:
+        """What on the cluster is in the way of a launch, and what to do about it."""
+        return None
+
     @property
     def settings(self) -> KubernetesSettings:
         """The deployment's settings as they are now in the file."""
@@ -151,6 +155,8 @@ class KubernetesLauncher(JobLauncher):
             run.interrupt_unless_own()
 
         client = replace(self.client(context.log), on_retry=told)
+        if obstacle := self.obstacle(client):
+            return Outcome(obstacle)
         own = self._labels(context, job, attempt_of(name))
         manifest = self.manifest(job, name, own, session.get_bootstrap_env_vars())
         room = Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)

@@ -6,9 +6,15 @@ import kubernetes.client
 import pytest
 
 from ctr_assets.launch.kubernetes.client import Event
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
-from ctr_assets.launch.kubernetes.lost import disruption, expected_pods, lost_pods, own_failure
-from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application, occupied_seconds
+from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, TRAIN_JOB
+from ctr_assets.launch.kubernetes.lost import disruption, expected_pods, lost_pods, names_above, own_failure
+from ctr_assets.launch.kubernetes.state import (
+    Phase,
+    observe_pytorch_job,
+    observe_spark_application,
+    observe_train_job,
+    occupied_seconds,
+)
 from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript
 
 POLL_SECONDS = 1.5
@@ -83,6 +89,65 @@ def test_a_recorded_failure_is_told_apart(name, late):
     assert [text.partition(":")[0] for text in lost] == [f"{name}-{pod}" for pod in TAKEN[name]]
 
 
+# Of each recorded failure of a TrainJob: the ranks that the cluster took away.
+TAKEN_RANKS = {
+    "tj-evict": ["1"],
+    "tj-evict-r0": ["0"],
+    "tj-poddel": ["0"],
+    "tj-podforce": ["1"],
+    "tj-fail0": [],
+    "tj-fail-r0": [],
+    "tj-fail-r1": [],
+    "tj-fail-slow": [],
+    "tj-oom": [],
+    "tj-oom2": [],
+    "tj-badcmd": [],
+    "tj-deadline": [],
+    "tj-jobdeadline": [],
+}
+
+
+def looks(name, first, until):
+    """Pods as a follower that looks every POLL_SECONDS has seen them last, by name."""
+    seen, moment = {}, first
+    while moment <= until:
+        seen |= {pod["metadata"]["name"]: pod for pod in state_at(name, moment, "pods")}
+        moment += POLL_SECONDS
+    return {pod.metadata.name: pod for pod in deserialize(list(seen.values()), "V1PodList")}
+
+
+def first_told(name):
+    """When the Job, or else the TrainJob, first said that it fails, and in what words."""
+    for frame in read_side_stream(name, "jobs") + read_transcript(name):
+        seen = observe_train_job(
+            *((frame["object"],) if frame["object"]["kind"] == "TrainJob" else ({}, frame["object"]))
+        )
+        if seen.phase is Phase.FAILED:
+            return frame["t"], seen.message
+    raise AssertionError(f"{name} did not fail")
+
+
+@pytest.mark.parametrize("has_followed", [True, False], ids=["followed", "re-attached"])
+@pytest.mark.parametrize("late", [0.0, POLL_SECONDS], ids=["at once", "a poll later"])
+@pytest.mark.parametrize("name", TAKEN_RANKS)
+def test_a_recorded_failure_of_a_train_job_is_told_apart(name, late, has_followed):
+    told_at, said = first_told(name)
+    moment = told_at + late
+    resource = read_transcript(name)[0]["object"]
+    seen = looks(name, 0.5, moment) if has_followed else {}
+    pods = deserialize(state_at(name, moment, "pods"), "V1PodList")
+    events: dict[str, list[Event]] = {}
+    for event in deserialize(state_at(name, moment, "events"), "CoreV1EventList"):
+        first = event.first_timestamp or event.event_time
+        found = Event(event.reason, event.message, first, event.last_timestamp)
+        events.setdefault(event.involved_object.name, []).append(found)
+    above = [event for each in names_above(TRAIN_JOB, name) for event in events.setdefault(each, [])]
+    for each in expected_pods(TRAIN_JOB, resource, above, seen):
+        events.setdefault(each, [])
+    lost = lost_pods(TRAIN_JOB, resource, said, pods, events, seen)
+    assert [text.partition(":")[0].rsplit("-", 2)[1] for text in lost] == TAKEN_RANKS[name]
+
+
 @pytest.mark.parametrize(("name", "kind"), [("sp-drv-evict", SPARK_APPLICATION), ("dagster-evict", None)])
 def test_a_recorded_eviction_says_so_while_the_pod_ends(name, kind):
     pods = read_side_stream(name, "pods")
@@ -155,7 +220,7 @@ def test_what_is_cleaned_up_after_a_failure_is_not_its_cause():
     assert lost_of([failed], worker_0="2026-11-22T08:00:11Z", worker_1="2026-11-22T08:00:11Z") == []
 
 
-@pytest.mark.parametrize("name", ["sp-ttl", "pt-clean-running", "rec-ok", "rec-pt-ok"])
+@pytest.mark.parametrize("name", ["sp-ttl", "pt-clean-running", "rec-ok", "rec-pt-ok", "tj-ok2"])
 def test_what_a_recorded_resource_occupied_is_its_own_times(name):
     last = [f["object"] for f in read_transcript(name) if f["type"] == "MODIFIED"][-1]
     seconds = occupied_seconds(last)
