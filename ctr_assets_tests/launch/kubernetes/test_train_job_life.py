@@ -90,6 +90,7 @@ def test_the_sweeper_finds_a_job_set_that_was_orphaned_and_its_pods_go_with_it(a
     wait_until(lambda: not api_server.store.objects(JOB_SETS) and not api_server.store.objects(PODS))
 
 
+@pytest.mark.leaves_resources
 def test_the_job_set_of_a_living_train_job_is_no_orphan(hanging, fake):
     client, name, _ = hanging
     assert client.orphans(name) == []
@@ -171,6 +172,7 @@ def test_a_runtime_that_is_missing_or_another_one_is_told_before_anything_is_cre
     assert api_server.requests_of("POST", TRAIN_JOB.plural) == []
 
 
+@pytest.mark.leaves_resources
 def test_the_main_pod_is_the_newest_of_rank_0(api_server, hanging):
     client: ResourceClient = hanging[0]
     name = hanging[1]
