@@ -29,10 +29,7 @@ def test_the_error_of_the_rank_that_failed_first_comes_first(cluster, kind, inst
     (resource,) = set(re.findall(rf"{OF_RANK[kind][0]} {cluster.namespace}/(\S+)", told))
     (end,) = re.findall(f"Pod {resource}-{ended(kind, 2)}", told)
     error = told.index("rank 2 has no memory left")
-    assert told.index(end) < error
-    # A TrainJob's rank 0 is deleted when another rank fails, mostly before it has said what it saw of that.
-    if kind == "pytorch":
-        assert error < told.index("The process that reports said: connection reset by peer")
+    assert told.index(end) < error < told.index("The process that reports said: connection reset by peer")
     assert not re.search(ended(kind, 1), told)
 
 

@@ -57,6 +57,7 @@ def test_a_delete_leaves_nothing_and_nothing_comes_back(api_server, hanging):
     assert len(pods_ever(api_server)) == 1
 
 
+@pytest.mark.long
 def test_somebody_s_foreground_delete_makes_it_run_again_until_the_run_gives_it_up(
     fake, api_server, launcher, instance
 ):
@@ -114,6 +115,7 @@ STAGES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("controller", [TRAINER, JOB_SET_CONTROLLER])
 def test_a_controller_that_is_away_fails_nothing_and_nothing_runs_twice(
@@ -136,6 +138,7 @@ def test_a_controller_that_is_away_fails_nothing_and_nothing_runs_twice(
     assert fake.notes.runs() == [0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("scenario", "told"),
     [
