@@ -28,7 +28,6 @@ RULES_NOT_CHECKED = cause(
     "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
     "errors to complete validation",
 )
-WITH_RULES = (PYTORCH_JOBS, TRAIN_JOBS)
 GO_TYPES = {str: "string", int: "number", float: "number", bool: "bool", dict: "object", list: "array"}
 DOTS_IN_A_JOB_NAME = (
     "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is "
@@ -73,7 +72,7 @@ def validate(resource: Resource, obj: Json) -> None:
     if resource.is_custom:
         without_status = {key: value for key, value in obj.items() if key != "status"}
         found = violations(without_status, SCHEMAS[resource], "")
-        causes += [*found, RULES_NOT_CHECKED] if found and resource in WITH_RULES else found
+        causes += found + _not_checked(resource, found)
         if resource == TRAIN_JOBS and not found:
             causes += trainer_webhooks.rule_causes(obj)
     if resource == JOBS:
@@ -82,13 +81,19 @@ def validate(resource: Resource, obj: Json) -> None:
         raise invalid_object(resource, metadata["name"], causes)
 
 
+def _not_checked(resource: Resource, found: list[Json]) -> list[Json]:
+    """That rules were left out; Trainer's are not where only a value is wrong."""
+    is_malformed = any(one["reason"] in ("FieldValueRequired", "FieldValueTypeInvalid") for one in found)
+    leaves_out = bool(found) if resource == PYTORCH_JOBS else is_malformed and resource == TRAIN_JOBS
+    return [RULES_NOT_CHECKED] if leaves_out else []
+
+
 def validate_status(resource: Resource, obj: Json) -> None:
     """Raises 422 for a status that its schema, or a Job's own rules, do not allow."""
     name = obj["metadata"]["name"]
     if resource.is_custom:
         found = violations(obj.get("status"), SCHEMAS[resource].properties["status"], "status", is_status=True)
-        if found and resource in WITH_RULES:
-            found.append(RULES_NOT_CHECKED)
+        found += _not_checked(resource, found)
     elif resource == JOBS:
         found = _job_status_causes(obj.get("status") or {})
     else:

@@ -92,6 +92,9 @@ class Api:
 
     def _delete(self, resource: Resource, path: ApiPath, request: Request) -> Answer:
         options = _delete_options(request)
+        if "dryRun" in request.query:
+            uid = self.store.get(resource, path.namespace, path.name)["metadata"]["uid"]
+            return Answer(json=success(resource, path.name, uid))
         warnings = [ORPHANS] if resource == JOBS and options.policy is None else []
         try:
             obj, is_gone = self.garbage.delete(resource, path.namespace, path.name, options)

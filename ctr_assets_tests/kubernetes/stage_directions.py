@@ -25,6 +25,7 @@ from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.stage_node import QUIET, SHORT_SECONDS, NodeStage
 from ctr_assets_tests.kubernetes.timestamps import now
 from ctr_assets_tests.kubernetes.train_job_runs import runtimes
+from ctr_assets_tests.kubernetes.trainer_webhooks import COMPONENT as TRAINER
 
 NAMESPACES = (QUIET, "ml", "dying", "tight")
 
@@ -65,6 +66,9 @@ class Stage:
             direction(file)
         if file_name == "watches_restart":
             self._prepare_restart(step)
+        if file_name == "trainjobs" and "down" in step:
+            is_away = "JobSet" not in step
+            (self.server.api.creator.away.add if is_away else self.server.api.creator.away.discard)(TRAINER)
         if file_name == "watches" and step.startswith("list, for its"):
             self._create("w0")
         if file_name == "watches" and step.startswith("an object with a finalizer"):

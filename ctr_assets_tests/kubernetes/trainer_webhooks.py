@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from ctr_assets_tests.kubernetes.errors import ApiError, bad_request, cause, invalid_object, webhook_denied
+from ctr_assets_tests.kubernetes.errors import ApiError, cause, invalid_object, webhook_denied
 from ctr_assets_tests.kubernetes.resources import (
     CLUSTER_TRAINING_RUNTIMES,
     TRAIN_JOBS,
@@ -28,6 +28,7 @@ MANAGERS = ("trainer.kubeflow.org/trainjob-controller", "kueue.x-k8s.io/multikue
 RESERVED = ("PET_MASTER_ADDR", "PET_MASTER_PORT", "PET_NNODES", "PET_NODE_RANK", "PET_NPROC_PER_NODE")
 WITHOUT_ENV = ("dataset-initializer", "model-initializer", "node")
 IMMUTABLE = ("initializer", "managedBy", "runtimeRef", "trainer")
+QUANTITY = r"([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)"
 MAX_NAME, MAX_POD_NAME = 63, 63
 POD_SUFFIX = "-12345"
 GO_TYPES: dict[str, tuple[type, str]] = {"numProcPerNode": (int, "int32"), "command": (list, "[]string")}
@@ -41,8 +42,10 @@ def set_defaults(train_job: Json) -> None:
     spec.setdefault("suspend", False)
     if "runtimeRef" in spec:
         spec["runtimeRef"] = {"apiGroup": TRAIN_JOBS.group, "kind": CLUSTER_TRAINING_RUNTIMES.kind} | spec["runtimeRef"]
-    for patch in spec.get("runtimePatches", []):
-        patch.setdefault("time", now())
+    if "runtimePatches" in spec:
+        spec["runtimePatches"] = [
+            {"manager": patch.get("manager", ""), "time": now()} | patch for patch in spec["runtimePatches"]
+        ]
 
 
 def _check_types(spec: Any) -> None:
@@ -54,10 +57,17 @@ def _check_types(spec: Any) -> None:
             raise _undecodable(f"string into Go struct field Trainer.spec.trainer.{key} of type {of_go}")
     if any(not isinstance(one.get("value", ""), str) for one in trainer.get("env", [])):
         raise _undecodable("number into Go struct field EnvVar.spec.trainer.env.value of type string")
+    amounts = [value for part in trainer.get("resourcesPerNode", {}).values() for value in part.values()]
+    if not all(re.fullmatch(QUANTITY, str(amount)) for amount in amounts):
+        raise _undecoded(f"quantities must match the regular expression '^{QUANTITY}$'")
 
 
 def _undecodable(what: str) -> ApiError:
-    return bad_request(f'admission webhook "{DEFAULTER}" denied the request: json: cannot unmarshal {what}')
+    return _undecoded(f"json: cannot unmarshal {what}")
+
+
+def _undecoded(why: str) -> ApiError:
+    return ApiError(400, f'admission webhook "{DEFAULTER}" denied the request: {why}', details={})
 
 
 def away() -> ApiError:
