@@ -66,12 +66,17 @@ class Ranks:
         union, inverse = torch.unique(all_rows, return_inverse=True)
         return union, values.new_zeros(len(union), values.shape[1]).index_add_(0, inverse, all_values)
 
+    def gather(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensors of all ranks, of one shape, one after the other."""
+        gathered = tensor.new_empty(self.world_size * len(tensor), *tensor.shape[1:])
+        dist.all_gather_into_tensor(gathered, tensor)
+        return gathered
+
     def _gather_padded(self, tensor: torch.Tensor, lengths: list[int]) -> torch.Tensor:
         padded = tensor.new_zeros(max(lengths), *tensor.shape[1:])
         padded[: len(tensor)] = tensor
-        gathered = [torch.empty_like(padded) for _ in lengths]
-        dist.all_gather(gathered, padded)
-        return torch.cat([part[:length] for part, length in zip(gathered, lengths, strict=True)])
+        parts = self.gather(padded).split(len(padded))
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
 
     def from_rank_zero(self, work: Callable[[], T]) -> T:
         """Do ``work`` on rank 0 alone; its result, or its failure, reaches every rank.
@@ -119,6 +124,8 @@ def choose_device(setting: Device, local_rank: int = 0) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise RuntimeError("device is set to cuda, but torch sees no CUDA device here: set it to auto or cpu")
+    # Memory that nobody has written to is not read here, so it need not be filled.
+    torch.utils.deterministic.fill_uninitialized_memory = False
     # cuBLAS repeats its results only with a workspace of its own; read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)

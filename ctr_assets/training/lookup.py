@@ -15,11 +15,24 @@ from ctr_assets.training.rowgroups import Matrix
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """Segments cut where they are long: a processor of many small cores sums the pieces side by side. Both are int32.
+
+    K pieces, at least as many as there are: those left over are empty.
+    """
+
+    start_K: torch.Tensor
+    """Where each piece's values begin in ``Lookup.batch_row_V``."""
+    first_U: torch.Tensor
+    """The first piece of each slot."""
+
+
+@dataclass(frozen=True)
 class Lookup:
     """What a batch reads from one table; all tensors are int32. Letters of axes: :mod:`ctr_assets.training`."""
 
     table_row_U: torch.Tensor
-    """The distinct rows, ascending."""
+    """The distinct rows, ascending. A spare slot repeats the row of its neighbour."""
     slot_BF: torch.Tensor
     """The slot of each value."""
     batch_row_V: torch.Tensor
@@ -28,15 +41,10 @@ class Lookup:
     """Where each slot's values begin in ``batch_row_V``."""
     slot_end_F: tuple[int, ...]
     """The slot after the last of each feature."""
-
-    def to(self, device: torch.device) -> "Lookup":
-        return Lookup(
-            self.table_row_U.to(device),
-            self.slot_BF.to(device),
-            self.batch_row_V.to(device),
-            self.start_U.to(device),
-            self.slot_end_F,
-        )
+    source_U: torch.Tensor | None = None
+    """The slot itself, or the one that a spare slot repeats; None where no slot is spare."""
+    pieces: Pieces | None = None
+    """None where one core sums a segment in one go."""
 
 
 def look_up(layout: Layout, id_BF: Matrix) -> list[Lookup]:

@@ -27,6 +27,7 @@ from ctr_assets_tests.benchmarks.quality_ours import FORMER
 FIRST_DAY, REPLAYED_DAYS = "2014-10-21", 25
 DAY_ROWS = 408_000
 """Of the day after so many ids: two raw files."""
+GPU_ROWS = 10_000_000
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -239,6 +240,34 @@ class Bench:
             times = f"ours is {us['rows_per_second'] / peer['rows_per_second']:.1f} x as fast"
             yield Line(section, peer["library"], peer, f"{_quality(peer)}; {times}")
 
+    def gpu(self) -> Iterator[Line]:
+        """One GPU: both presets' architectures, that of NVIDIA's Wide & Deep, and FuxiCTR's on the same card."""
+        import torch  # seconds, which the other sections need not wait for
+
+        if not torch.cuda.is_available():
+            print("no GPU here")
+            return
+        section, task = f"one {torch.cuda.get_device_name()}", self.task(GPU_ROWS)
+        large = {"preset": "gpu", "device": "cuda"}
+        contenders = {
+            "gpu preset": large,
+            "original preset, batch 65536": {**large, "preset": "original", "batch_size": 65_536},
+            "gpu preset, 5 x 1024 units": {**large, "hidden": [1024] * 5},
+            "gpu preset, 400-400-400, batch 10000": {**large, "hidden": [400] * 3, "batch_size": 10_000},
+        }
+        for name, config in contenders.items():
+            command = ours("gpu_ours", task / "store", "--config", json.dumps(config))
+            us = repeated(self.repeats, partial(measure, command, self.threads))
+            told = (
+                f"{us['precision']}, rows {us['order']}; busy {us['busy']:.0%} of the time; loading and look-up alone"
+            )
+            yield Line(section, f"ours, {name}", us, f"{told} {us['loading_rows_per_second']:,.0f} rows/s")
+        if self.peer_python.exists():
+            command = [str(self.peer_python), str(PEERS / "fuxictr_wide_deep.py"), str(task), "--gpu", "0"]
+            peer = measure(command, self.threads)
+            times = f"ours is {us['rows_per_second'] / peer['rows_per_second']:.1f} x as fast"
+            yield Line(section, f"{peer['library']}, 400-400-400, batch 10000", peer, times)
+
     def vocabulary(self) -> Iterator[Line]:
         """One step as a table grows."""
         sizes = (100_000, 1_000_000, 10_000_000)
@@ -383,6 +412,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "quality",
             "continued",
             "peers",
+            "gpu",
             "vocabulary",
             "parts",
             "promotion",
@@ -427,7 +457,8 @@ def main(arguments: list[str] | None = None) -> int:
             page.add(line)
             tqdm.write(line.as_markdown(), file=sys.stdout)
             sys.stdout.flush()
-    print(f"\nKept in {page.path}")
+    if page.path.exists():
+        print(f"\nKept in {page.path}")
     return 0
 
 
