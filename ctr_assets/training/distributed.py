@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 
 from ctr_assets.training.config import Device
+from ctr_assets.training.memory import keep_freed_memory
 
 T = TypeVar("T")
 
@@ -116,16 +117,17 @@ def joined_ranks(device: Device) -> Iterator[Ranks]:
 
 
 def choose_device(setting: Device, local_rank: int = 0) -> torch.device:
-    """The device of a setting; makes CUDA repeatable before its first use.
+    """The device of a setting; makes CUDA repeatable before its first use, and a CPU keep memory for its next step.
 
     Raises RuntimeError when CUDA is asked for and there is none.
     """
     if setting == "cpu" or (setting == "auto" and not torch.cuda.is_available()):
+        keep_freed_memory()
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise RuntimeError("device is set to cuda, but torch sees no CUDA device here: set it to auto or cpu")
     # Memory that nobody has written to is not read here, so it need not be filled.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS repeats its results only with a workspace of its own; read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)

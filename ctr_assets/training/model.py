@@ -128,10 +128,15 @@ class WideDeep(nn.Module):
                 gathered.append(gather(rows_UD, lookup).flatten(1))
                 kept_columns.append(columns)
         if gathered:
-            direct_BH = functional.linear(torch.cat(gathered, 1), torch.cat(kept_columns, 1), bias)
+            direct_BH = functional.linear(_beside(gathered), _beside(kept_columns), bias)
             total_BH = direct_BH if total_BH is None else total_BH + direct_BH
         assert total_BH is not None
         return total_BH
+
+
+def _beside(parts: list[torch.Tensor]) -> torch.Tensor:
+    """The columns of all parts; of a single one itself, which ``cat`` would copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
 def _project(rows_UD: torch.Tensor, lookup: Lookup, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from ctr_assets.features import FEATURE_SELECTIONS
@@ -46,7 +45,7 @@ def busy_share(work: Callable[[], object], device: torch.device) -> float | None
         return None
     with profile(activities=[ProfilerActivity.CUDA]) as profiled:
         seconds = seconds_of(work, device)
-    kernels = [event.time_range for event in profiled.events() if event.device_type == DeviceType.CUDA]
+    kernels = [event.time_range for event in profiled.events() if event.device_type.name == "CUDA"]
     return length_of_union((kernel.start, kernel.end) for kernel in kernels) * 1e-6 / seconds
 
 

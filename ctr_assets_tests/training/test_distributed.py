@@ -91,8 +91,8 @@ def test_two_devices_train_the_model_that_one_process_trains(
     processes, store: Store, tmp_path: Path, optimizer
 ) -> None:
     config = CONFIG.model_copy(update={"embedding_optimizer": optimizer})
-    options = {"config": config, "target": train_as_rank_of_many_devices}
-    assert run_ranks(processes, store, tmp_path, DAYS, 0, 0, **options) == [0, 0]
+    target = train_as_rank_of_many_devices
+    assert run_ranks(processes, store, tmp_path, DAYS, 0, 0, config=config, target=target) == [0, 0]
     assert_is_the_model_of_one_process(store, tmp_path, config, rounding=1e-4)
 
 
