@@ -10,6 +10,7 @@ the batch's number of rows, which is what CUDA graphs and ``torch.compile`` ask 
 from itertools import accumulate
 from typing import Final
 
+import numpy as np
 import torch
 
 from ctr_assets.training.gather import segment_sums
@@ -105,7 +106,9 @@ def sum_equal_rows(row_N: torch.Tensor, values_ND: torch.Tensor) -> tuple[torch.
     A spare slot repeats another's row and sum, so that it does no harm to write both.
     """
     N = len(row_N)
-    packed_N = (row_N.long() << 32 | torch.arange(N, device=row_N.device)).sort().values
+    packed_N = row_N.long() << 32 | torch.arange(N, device=row_N.device)
+    # On a CPU numpy sorts in vector registers.
+    packed_N = torch.from_numpy(np.sort(packed_N.numpy())) if packed_N.is_cpu else packed_N.sort().values
     sorted_N, order_N = (packed_N >> 32).int(), (packed_N & 0xFFFF_FFFF).int()
     slot_N = _changes(sorted_N).cumsum(0, dtype=torch.int32) - 1
     start_U, source_U, row_U = distinct(sorted_N, slot_N, N)

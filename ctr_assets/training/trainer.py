@@ -14,7 +14,7 @@ from ctr_assets.training.batches import Batch, choose_batches
 from ctr_assets.training.calibration import fit_shift
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.device_lookup import sum_equal_rows
-from ctr_assets.training.distributed import Ranks
+from ctr_assets.training.distributed import Ranks, RowsOfTable
 from ctr_assets.training.loader import Loader
 from ctr_assets.training.lookup import Lookup
 from ctr_assets.training.metrics import StreamingMetrics
@@ -68,10 +68,7 @@ class Trainer:
         loss = self._backward(batch, global_rows)
         dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
         self.ranks.sum([*dense, loss])
-        touched = [
-            self._sum_rows(lookup, table.take_gradient())
-            for table, lookup in zip(self.model.row_tables, batch.lookups, strict=True)
-        ]
+        touched = self._touched(batch.lookups)
         if self._unscale([*dense, *(gradient_UD for _, gradient_UD in touched)]):
             self._update(touched, learning_rate_factor)
         return loss
@@ -85,13 +82,19 @@ class Trainer:
         torch.autograd.backward(loss * self.scale.value)
         return loss.detach()
 
-    def _sum_rows(self, lookup: Lookup, gradient_UD: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The rows of a table that any rank has read, and the sums of their gradients; the same on each rank."""
-        if lookup.source_U is None:
-            return self.ranks.sum_rows(lookup.table_row_U, gradient_UD)
-        if self.ranks.world_size == 1:
-            return lookup.table_row_U, gradient_UD.index_select(0, lookup.source_U)
-        return sum_equal_rows(self.ranks.gather(lookup.table_row_U), self.ranks.gather(gradient_UD))
+    def _touched(self, lookups: list[Lookup]) -> list[RowsOfTable]:
+        """Of each table the rows that any rank has read, with the sums of their gradients; the same on each rank."""
+        own = [
+            (lookup.table_row_U, table.take_gradient())
+            for table, lookup in zip(self.model.row_tables, lookups, strict=True)
+        ]
+        if self.ranks.world_size > 1:
+            of_ranks = self.ranks.gather_rows(own, equal_lengths=all(lookup.source_U is not None for lookup in lookups))
+            return [sum_equal_rows(rows, gradients) for rows, gradients in of_ranks]
+        return [
+            (row_U, gradient_UD if lookup.source_U is None else gradient_UD.index_select(0, lookup.source_U))
+            for lookup, (row_U, gradient_UD) in zip(lookups, own, strict=True)
+        ]
 
     def _unscale(self, gradients: list[torch.Tensor]) -> bool:
         """Take the loss scale out of the gradients; False when one has overflowed, and no weight may move."""
@@ -100,7 +103,7 @@ class Trainer:
                 gradient.div_(self.scale.value)
         return self.scale.accepts(gradients)
 
-    def _update(self, touched: list[tuple[torch.Tensor, torch.Tensor]], learning_rate_factor: float) -> None:
+    def _update(self, touched: list[RowsOfTable], learning_rate_factor: float) -> None:
         """Move the dense weights, and of each table the rows that ``touched`` holds with their gradients."""
         for group in self.adam.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor
