@@ -187,12 +187,18 @@ class Bench:
         yield Line("loading: Parquet to shuffled batches", "ours", loaded)
 
     def training(self) -> Iterator[Line]:
-        """Both presets' architectures, from Parquet, end to end."""
+        """Both presets' architectures, from Parquet, end to end, in fp32, and in bf16 where the CPU has it."""
+        from ctr_assets.training.precision import cpu_computes_bf16  # torch takes seconds to import
+
         original = {"preset": "original", "batch_size": 8192}
         config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
         store = self.encoded(self.rows)
-        for name, of in (("original preset, batch 8192", original), ("default preset", {}), ("400-400-400", config)):
-            yield Line("training", f"ours, {name}", repeated(self.repeats, partial(self._ours, store, "train", of)))
+        contenders = {"original preset, batch 8192": original, "default preset": {}, "400-400-400": config}
+        for name, of in contenders.items():
+            for precision in ("fp32", "bf16") if cpu_computes_bf16() else ("fp32",):
+                run = partial(self._ours, store, "train", {**of, "precision": precision})
+                found = repeated(self.repeats, run)
+                yield Line("training", f"ours, {name}, {precision}", found, _beside_product(found))
 
     def quality(self) -> Iterator[Line]:
         """Models of nine days on the tenth, three seeds each."""
@@ -231,7 +237,7 @@ class Bench:
         task = self.task(self.peer_rows)
         config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
         us = repeated(self.repeats, lambda: self._ours(task / "store", "train", config))
-        yield Line(section, "ours, from Parquet", us, _quality(us))
+        yield Line(section, "ours, from Parquet", us, f"{_quality(us)}; {_beside_product(us)}")
         for script in sorted(PEERS.glob("*_wide_deep.py")):
             if not self.peer_python.exists():
                 break
@@ -425,6 +431,11 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     )
 }
 DEFAULT_SECTIONS = [name for name in SECTIONS if name != "everything"]
+
+
+def _beside_product(figures: Figures) -> str:
+    product = f"{figures['product_gigaflops']:.0f} GFLOP/s"
+    return f"{figures['of_product']:.0%} of the speed of the matrix products alone ({product})"
 
 
 def _quality(figures: Figures) -> str:

@@ -8,11 +8,11 @@ from ctr_assets.training.memory import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def step():
-    return torch.ones(1 << 22) + torch.ones(1 << 22)
+    return torch.ones(1 << 24) + torch.ones(1 << 24)  # pieces of 64 MiB
 for _ in range(4):
     step()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
+for _ in range(3):
     step()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
@@ -23,6 +23,4 @@ def faults_of(how: str) -> int:
 
 
 def test_the_memory_of_a_step_is_that_of_the_step_before() -> None:
-    pages = 10 * 3 * (1 << 24) // resource.getpagesize()
-    assert faults_of("given back") > pages / 4
-    assert faults_of("kept") < pages / 100
+    assert faults_of("kept") < faults_of("given back") / 10
