@@ -41,6 +41,7 @@ QUIET_SECONDS = 1200
 """How long the runs may take to end when the faults are over."""
 # Every loss is made good, so that every run must end well.
 FORBEARING = {"lost_attempts": 100, "pending_limit_seconds": 600}
+TWO_RANKS = {"workers": 1, "cpu": 1}
 # What it says is of the moment: times, and the paths of versions.
 NOT_COMPARED = ("evaluation_report",)
 
@@ -106,9 +107,8 @@ def ground_of(landing: Path, emulator: GcsEmulator, folder: Path) -> Iterator[Gr
         store = Store(f"{bucket.uri}/store")
         store.fs.put(str(landing), f"{bucket.name}/landing", recursive=True)
         fake = fake_cluster(server, bucket, folder)
-        cluster = replace(
-            fake, settings={**fake.settings, "cluster": {**FORBEARING, "storage_emulator_url": emulator.url}}
-        )
+        settings = {"cluster": {**FORBEARING, "storage_emulator_url": emulator.url}, "pytorch": TWO_RANKS}
+        cluster = replace(fake, settings=settings)
         connection = cluster.connection()
         launchers: list[KubernetesLauncher] = [SparkLauncher(**connection), PyTorchLauncher(**connection)]
         environment = {
