@@ -112,7 +112,7 @@ class KubernetesLauncher(JobLauncher):
         from ctr_assets.launch.kubernetes.messages import GCSPrefixMessageReader, remove_messages
 
         gcs = Client()
-        *used_up, name = free_name(context, job, self.client(context.log))
+        *used_up, name = free_name(context, job, self._client_of(context, RunOfThisWorker(context)))
         for each in used_up:
             remove_messages(gcs, *self._message_place(each))
         place = self._message_place(name)
