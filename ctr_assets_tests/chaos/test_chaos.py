@@ -42,6 +42,8 @@ QUIET_SECONDS = 1200
 # Every loss is made good, so that every run must end well.
 FORBEARING = {"lost_attempts": 100, "pending_limit_seconds": 600}
 TWO_RANKS = {"workers": 1, "cpu": 1}
+# Of one rank's batches half, in two ranks; and a checkpoint that an interrupted training goes on from.
+CONFIG = {**SMALL, "wide_deep_model": {"epochs": 2, "batch_size": SMALL["wide_deep_model"]["batch_size"] // 2}}
 # What it says is of the moment: times, and the paths of versions.
 NOT_COMPARED = ("evaluation_report",)
 
@@ -56,7 +58,7 @@ class Ground:
 
     def run(self, day: str) -> None:
         """Queue the whole graph for a day."""
-        config = {"ops": {name: {"config": values} for name, values in SMALL.items()}}
+        config = {"ops": {name: {"config": values} for name, values in CONFIG.items()}}
         self.daemon.queue("whole_graph", config, **{"dagster/partition": day, "dagster/max_retries": "100"})
 
     def groups(self) -> list[list[dg.DagsterRun]]:
