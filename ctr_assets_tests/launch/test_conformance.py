@@ -59,6 +59,7 @@ def test_a_job_that_fails_by_itself_is_launched_once(launcher, instance, capfd):
     assert capfd.readouterr().out.count(f"output of {DAYS[0]}\n") == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_trouble_of_the_cluster_changes_what_is_materialized(launcher, place, instance, trouble):
     when, act = TROUBLES[trouble]
