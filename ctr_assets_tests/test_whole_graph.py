@@ -15,6 +15,8 @@ from ctr_assets.tables import ENCODED_SCHEMA, RAW_SCHEMA, VOCABULARY_SCHEMA
 from ctr_assets_tests.materializing import IN_USE, MODELS, TABLES, Graph
 from ctr_assets_tests.serving.conftest import scored_bare
 
+pytestmark = pytest.mark.long
+
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 UNPARTITIONED = ("champion_model", "serving_model")
 SMALL = {
@@ -123,7 +125,6 @@ def test_pictures_are_shown_in_place(graph):
     assert "data:image/png;base64," in graph.metadata("impression_profile", DAYS[0])["click_rates"]
 
 
-@pytest.mark.long
 def test_the_log_goes_through_the_whole_graph(spark, avazu_log, tmp_path):
     """Labelled rows of two days and unlabelled ones of the last; the days between have none."""
     landing = tmp_path / "landing"
