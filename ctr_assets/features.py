@@ -148,12 +148,14 @@ class FeatureSelection(BaseModel):
         return tuple(name for name in self.wide if limit is None or vocabulary_sizes[name] <= limit)
 
 
+_DEFAULT: Final = FeatureSelection(
+    preset="default",
+    wide=tuple(f.name for f in FEATURES if f.wide),
+    deep={f.name: 16 for f in FEATURES if f.deep},
+)
 FEATURE_SELECTIONS: Final = {
-    "default": FeatureSelection(
-        preset="default",
-        wide=tuple(f.name for f in FEATURES if f.wide),
-        deep={f.name: 16 for f in FEATURES if f.deep},
-    ),
+    "default": _DEFAULT,
+    "gpu": _DEFAULT,
     # The original study: fields and crosses with at most 100 distinct values; five label-encoded fields.
     "original": FeatureSelection(
         preset="original",
