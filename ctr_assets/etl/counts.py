@@ -1,34 +1,68 @@
-"""How often each value of each feature occurs in a raw file: what a vocabulary is counted from."""
+"""How often each value of each feature occurs in a raw file: what a vocabulary is counted from.
 
-from collections.abc import Iterable, Iterator
+The counts are a file beside the rows, with a row group for each bucket of keys, so that the vocabulary reads no rows.
+"""
+
+from collections.abc import Iterable
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
-from ctr_assets.etl.columns import RawFile
+from ctr_assets.etl.columns import CodedColumn, CodedRows, read_raw_file
 from ctr_assets.features import FEATURES, Split
+from ctr_assets.storage import DataFile, ParquetPart, Store, TableVersion
 from ctr_assets.storage.entries import keys_of
+from ctr_assets.storage.manifest import VersionName
+from ctr_assets.storage.parts import COMPACT_ENCODING
 from ctr_assets.storage.segments import BUCKETS, bucket_of
 
 COUNTS_SCHEMA: Final = pa.schema([("feature", pa.int8()), ("value", pa.string()), ("count", pa.int64())])
 """``feature`` is a position among ``FEATURES``; ``count`` is of training rows, 0 for a value that has none."""
+COUNTS: Final = "counts"
+"""Property of a raw manifest: the counts of each of its files, in their order. Those of before have none."""
+
+_OPTIONS: Final = {"use_dictionary": False, "write_statistics": False, "column_encoding": COMPACT_ENCODING}
+
+Buckets = list[pa.Table]
+"""Counts of each bucket (``COUNTS_SCHEMA``)."""
 
 
-def count_values(rows: RawFile) -> Iterator[pa.Table]:
-    """The counts of a file's values, a table for each bucket (``COUNTS_SCHEMA``)."""
+def count_values(rows: CodedRows) -> Buckets:
+    """The counts of the values that occur in some rows."""
     training = rows.splits == Split.TRAIN.code
-    found: list[list[pa.Table]] = [[] for _ in range(BUCKETS)]
-    for position, feature in enumerate(FEATURES):
-        column = rows.feature(feature)
-        count = pa.array(column.counts(training), pa.int64())
-        buckets = bucket_of(keys_of(position, column.values))
-        table = pa.table([pa.repeat(pa.scalar(position, pa.int8()), len(count)), column.values, count], COUNTS_SCHEMA)
-        for bucket, of_bucket in enumerate(found):
-            of_bucket.append(table.filter(pa.array(buckets == bucket)))
-    return (pa.concat_tables(of_bucket) for of_bucket in found)
+    found: list[Buckets] = [_count_column(i, rows.feature(feature), training) for i, feature in enumerate(FEATURES)]
+    return [pa.concat_tables(of_bucket) for of_bucket in zip(*found, strict=True)]
+
+
+def _count_column(position: int, column: CodedColumn, training: np.ndarray) -> Buckets:
+    occurs = np.flatnonzero(column.counts())  # a dictionary may hold values of rows that were left out
+    values, counts = column.values.take(pa.array(occurs)), column.counts(training)[occurs]
+    table = pa.table([np.full(len(occurs), position, np.int8), values, counts], schema=COUNTS_SCHEMA)
+    buckets = bucket_of(keys_of(position, values))
+    return [table.filter(pa.array(buckets == bucket)) for bucket in range(BUCKETS)]
 
 
 def add_up(tables: Iterable[pa.Table]) -> pa.Table:
-    """The counts of several files as one, each value once (``COUNTS_SCHEMA``)."""
+    """Counts as one table, each value once (``COUNTS_SCHEMA``)."""
     together = pa.concat_tables([COUNTS_SCHEMA.empty_table(), *tables])
     return together.group_by(["feature", "value"]).aggregate([("count", "sum")]).rename_columns(COUNTS_SCHEMA.names)
+
+
+def write_counts(version: TableVersion, rows_file: str, counted: list[Buckets]) -> DataFile:
+    """Write the counts of all row groups of a raw file beside it."""
+    part = ParquetPart(version.store, version.folder, f"{COUNTS}-{rows_file}", COUNTS_SCHEMA, **_OPTIONS)
+    for of_bucket in zip(*counted, strict=True):
+        part.write(of_bucket[0] if len(of_bucket) == 1 else add_up(of_bucket))
+    return part.close()
+
+
+def read_counts(store: Store, version: VersionName, file: DataFile, bucket: int) -> pa.Table:
+    """The counts of one bucket of a raw file. Raises UnreadableError."""
+    with store.parquet(version, file) as parquet:
+        return parquet.read_row_group(bucket)
+
+
+def count_file(version: TableVersion, rows_of: VersionName, file: DataFile) -> DataFile:
+    """Read a raw file and write the counts of its rows into ``version``."""
+    return write_counts(version, file.name, [count_values(read_raw_file(version.store, rows_of, file))])

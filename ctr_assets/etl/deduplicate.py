@@ -1,26 +1,37 @@
 """Repeated ids within a day: the first row in file order is kept. One pass over the id column when none repeat."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ctr_assets.etl.counts import count_file
 from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS
 from ctr_assets.features import CATEGORICAL_COLUMNS
 from ctr_assets.split import stable_hash
 from ctr_assets.storage import DataFile, ParquetPart, TableVersion
 
 
-def deduplicate(version: TableVersion, files: list[DataFile]) -> tuple[list[DataFile], list[int]]:
+@dataclass(frozen=True)
+class RawPart:
+    """A raw file, and the file of its counts."""
+
+    rows: DataFile
+    counts: DataFile
+
+
+def deduplicate(version: TableVersion, parts: list[RawPart]) -> tuple[list[RawPart], list[int]]:
     """Files of a day without repeated ids, and the rows that each of the given files lost; only those are rewritten."""
-    if not files:
-        return files, []
-    ids = [_ids(version, file) for file in files]
+    if not parts:
+        return parts, []
+    ids = [_ids(version, part.rows) for part in parts]
     hashes = np.concatenate([stable_hash(chunk) for chunk in ids])
     ordered = np.sort(hashes)
     repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     if not len(repeated):
-        return files, [0] * len(files)
+        return parts, [0] * len(parts)
     suspects = np.flatnonzero(np.isin(hashes, repeated))
     suspect_ids = pa.chunked_array(ids).take(pa.array(suspects))
     first = pa.table({"id": suspect_ids, "row": suspects}).group_by("id").aggregate([("row", "min")])["row_min"]
@@ -28,14 +39,15 @@ def deduplicate(version: TableVersion, files: list[DataFile]) -> tuple[list[Data
     kept = np.ones(len(hashes), dtype=bool)
     kept[dropped] = False
     result, lost, start = [], [], 0
-    for file in files:
-        mask = kept[start : start + file.rows]
-        start += file.rows
+    for part in parts:
+        mask = kept[start : start + part.rows.rows]
+        start += part.rows.rows
         lost.append(int(np.count_nonzero(~mask)))
         if mask.all():
-            result.append(file)
+            result.append(part)
         elif mask.any():
-            result.append(_rewrite(version, file, mask))
+            rows = _rewrite(version, part.rows, mask)
+            result.append(RawPart(rows, count_file(version, version.name, rows)))
     return result, lost
 
 

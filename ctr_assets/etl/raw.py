@@ -1,14 +1,16 @@
 """``raw_impressions`` and ``quarantined_rows``: parse once, write per day, drop repeats, account for all, commit."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.account import account_for
+from ctr_assets.etl.columns import code_rows
+from ctr_assets.etl.counts import COUNTS, Buckets, count_values, write_counts
 from ctr_assets.etl.day_files import DayFiles
-from ctr_assets.etl.deduplicate import deduplicate
+from ctr_assets.etl.deduplicate import RawPart, deduplicate
 from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
 from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
@@ -28,7 +30,7 @@ class _TaskOutcome:
     """
 
     counts: TaskCounts = field(default_factory=TaskCounts)
-    raw: dict[str, list[DataFile]] = field(default_factory=dict)
+    raw: dict[str, list[RawPart]] = field(default_factory=dict)
     quarantined: dict[str, list[DataFile]] = field(default_factory=dict)
     error: str | None = None
     bad_line: int | None = None
@@ -77,9 +79,9 @@ def ingest(
     done = list(zip(plan.tasks, outcomes, strict=True))
     _raise_first(done)
     _check_share(outcomes, max_quarantined_share, landing_url)
-    parts = {day: [(task.source, f) for task, outcome in done for f in outcome.raw.get(day, [])] for day in days}
+    parts = {day: [(task.source, p) for task, outcome in done for p in outcome.raw.get(day, [])] for day in days}
     rejected = {day: [f for o in outcomes for f in o.quarantined.get(day, [])] for day in quarantine}
-    unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [file for _, file in parts[day]]))))
+    unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [part for _, part in parts[day]]))))
     lost = {day: [(source, n) for (source, _), n in zip(parts[day], unique[day][1], strict=True)] for day in days}
     accounts = account_for(plan.sources, [(task.source, outcome.counts) for task, outcome in done], lost)
     check_closed(accounts)
@@ -90,9 +92,12 @@ def ingest(
         ]
         quarantined = quarantine[day].commit(rejected[day], columns_of(QUARANTINE_SCHEMA), created_by=created_by)
         manifest = raw[day].commit(
-            unique[day][0],
+            [part.rows for part in unique[day][0]],
             columns_of(RAW_SCHEMA),
-            properties={LINE_ACCOUNT: [account.model_dump() for account in of_day]},
+            properties={
+                LINE_ACCOUNT: [account.model_dump() for account in of_day],
+                COUNTS: [part.counts.model_dump() for part in unique[day][0]],
+            },
             created_by=created_by,
         )
         committed[day] = DayOutcome(manifest, quarantined, of_day)
@@ -109,10 +114,19 @@ def _parse_task(
     suffix = f"{task.rank:05d}-{attempt()}"
     impressions = DayFiles(raw, suffix, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS)
     rejected = DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
+    counted: dict[tuple[str, int], list[Buckets]] = defaultdict(list)
     try:
         for found in parse(task, frozenset(raw), outcome.counts):
-            (rejected if found.is_rejected else impressions).write(found.day, found.rows)
-        outcome.raw, outcome.quarantined = impressions.close(), rejected.close()
+            if found.is_rejected:
+                rejected.write(found.day, found.rows)
+            else:
+                number = impressions.write(found.day, found.rows)
+                counted[found.day, number].append(count_values(code_rows(found.rows)))
+        outcome.quarantined = rejected.close()
+        outcome.raw = {
+            day: [RawPart(f, write_counts(raw[day], f.name, counted[day, i])) for i, f in enumerate(files)]
+            for day, files in impressions.close().items()
+        }
     except LandingError as e:
         outcome.error = str(e)
     except BadRowError as e:

@@ -78,6 +78,11 @@ class TableVersion:
     """Generation of the manifest that this version will replace (GCS), None on a local disk."""
 
     @property
+    def name(self) -> VersionName:
+        """What a reader finds its files by."""
+        return VersionName(table=self.table, partition=self.partition, version=self.version)
+
+    @property
     def folder(self) -> str:
         return self.store.path(self.table, self.partition, self.version)
 

@@ -17,7 +17,7 @@ from ctr_assets.storage import Store, UnreadableError, write_parquet
 from ctr_assets.storage import entries as entries_module
 from ctr_assets.storage import segments as segments_module
 from ctr_assets.storage.entries import merge
-from ctr_assets.storage.ipc import from_ipc, to_ipc
+from ctr_assets.storage.ipc import from_ipc
 from ctr_assets.storage.segments import BUCKETS, read_bucket
 from ctr_assets.storage.vacuum import delete_garbage, find_garbage
 from ctr_assets.storage.vocabulary import chain_of, read_index, read_named, read_new, read_values, write_vocabulary
@@ -196,7 +196,7 @@ def admitted_over_days(folder) -> list[tuple[set, dict]]:
         version = store.begin(FEATURE_VOCABULARY, day)
         values = pa.array([f"v{n}" for n in np.unique(rng.integers(0, 300, 200))])
         of = [np.full(len(values), 1, np.int8), values, rng.integers(0, 3, len(values))]
-        outcome = admit(version, 0, [to_ipc(pa.table(of, schema=COUNTS_SCHEMA))], before, limits)
+        outcome = admit(version, 0, [pa.table(of, schema=COUNTS_SCHEMA)], before, limits)
         admitted = from_ipc(outcome.admitted)["value"].to_pylist()
         new = {
             name: pa.array(sorted(admitted) if i == 1 else [], pa.string()) for i, name in enumerate(FEATURE_BY_NAME)
