@@ -53,6 +53,10 @@ class _TableFile(pq.ParquetFile):
         with self._reading_it():
             return super().read_row_group(*args, **options)
 
+    def read_row_groups(self, *args: Any, **options: Any) -> pa.Table:
+        with self._reading_it():
+            return super().read_row_groups(*args, **options)
+
     def iter_batches(self, *args: Any, **options: Any) -> Iterator[pa.RecordBatch]:
         batches = super().iter_batches(*args, **options)
         while True:

@@ -13,7 +13,7 @@ from ctr_assets.etl.vocabulary import build
 from ctr_assets.features import FEATURE_BY_NAME, FEATURES, HOUR_OF_DAY, LONG_FEATURES, Split
 from ctr_assets.split import split_codes, stable_hash
 from ctr_assets.storage import NotMaterializedError, Store
-from ctr_assets.storage.vocabulary import read_values
+from ctr_assets.storage.vocabulary import chain_of, read_values
 from ctr_assets.tables import ENCODED_FEATURES, ENCODED_SCHEMA, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 from ctr_assets_tests.deliveries import deliver, deliver_feed, impressions
 
@@ -97,10 +97,10 @@ def test_one_run_or_one_day_at_a_time_gives_the_same_bytes(spark, store):
 
 
 def test_a_changed_day_changes_the_chain_from_that_day_on(spark, store, tmp_path):
-    before = build(spark, store, DAYS, None, {}, {})[DAYS[2]].properties["chain"]
+    before = chain_of(store, build(spark, store, DAYS, None, {}, {})[DAYS[2]], DAYS)
     deliver(tmp_path / "landing", f"day={DAYS[1]}/extra.csv", impressions(DAYS[1], 400, seed=3))
     ingest(spark, store, str(tmp_path / "landing"), [DAYS[1]], max_quarantined_share=0, created_by={})
-    after = build(spark, store, DAYS[1:], DAYS[0], {}, {})[DAYS[2]].properties["chain"]
+    after = chain_of(store, build(spark, store, DAYS[1:], DAYS[0], {}, {})[DAYS[2]], DAYS)
     assert before[DAYS[0]] == after[DAYS[0]]
     assert before[DAYS[1]] != after[DAYS[1]]
     assert before[DAYS[2]] != after[DAYS[2]]
