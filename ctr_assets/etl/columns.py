@@ -25,17 +25,18 @@ class CodedColumn:
     values: pa.Array
     codes: npt.NDArray[np.int32]
 
-    def counts(self, rows: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
-        """How often each value occurs, among all rows or those of a mask; shape ``(len(values),)``."""
+    def counts(self, rows: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.int64]:
+        """How often each value occurs, among all rows or those at some positions; shape ``(len(values),)``."""
         return np.bincount(self.codes if rows is None else self.codes[rows], minlength=len(self.values))
 
 
 @dataclass(frozen=True)
 class CodedRows:
-    """Rows of a raw day: their coded columns, labels (float64, NaN when unlabelled) and split codes."""
+    """Rows of a raw day: their coded columns, labels (float64, NaN when unlabelled), hashes of ids and split codes."""
 
     columns: dict[str, CodedColumn]
     labels: npt.NDArray[np.float64]
+    id_hashes: npt.NDArray[np.uint64]
     splits: npt.NDArray[np.int8]
 
     def feature(self, feature: Feature) -> CodedColumn:
@@ -78,7 +79,7 @@ def code_rows(table: pa.Table) -> CodedRows:
     columns[HOUR_OF_DAY] = CodedColumn(pa.array([f"{hour:02d}" for hour in range(24)]), hours.astype(np.int32))
     labels = pc.cast(table["click"], pa.float64()).to_numpy()
     hashes = stable_hash(table["id"].combine_chunks())
-    return CodedRows(columns, labels, split_codes(hashes, ~np.isnan(labels)))
+    return CodedRows(columns, labels, hashes, split_codes(hashes, ~np.isnan(labels)))
 
 
 def _coded(column: pa.ChunkedArray) -> CodedColumn:

@@ -4,9 +4,11 @@ The counts are a file beside the rows, with a row group for each bucket of keys,
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from ctr_assets.etl.columns import CodedColumn, CodedRows, read_raw_file
@@ -30,17 +32,18 @@ Buckets = list[pa.Table]
 
 def count_values(rows: CodedRows) -> Buckets:
     """The counts of the values that occur in some rows."""
-    training = rows.splits == Split.TRAIN.code
-    found: list[Buckets] = [_count_column(i, rows.feature(feature), training) for i, feature in enumerate(FEATURES)]
-    return [pa.concat_tables(of_bucket) for of_bucket in zip(*found, strict=True)]
+    training = np.flatnonzero(rows.splits == Split.TRAIN.code)
+    table = pa.concat_tables([_count(i, rows.feature(feature), training) for i, feature in enumerate(FEATURES)])
+    buckets = bucket_of(keys_of(table["feature"].to_numpy(), table["value"].combine_chunks()))
+    in_order = table.take(pa.array(np.argsort(buckets, kind="stable")))
+    ends = np.cumsum(np.bincount(buckets.astype(np.int64), minlength=BUCKETS)).tolist()
+    return [in_order.slice(start, end - start) for start, end in pairwise([0, *ends])]
 
 
-def _count_column(position: int, column: CodedColumn, training: np.ndarray) -> Buckets:
+def _count(position: int, column: CodedColumn, training: npt.NDArray[np.intp]) -> pa.Table:
     occurs = np.flatnonzero(column.counts())  # a dictionary may hold values of rows that were left out
     values, counts = column.values.take(pa.array(occurs)), column.counts(training)[occurs]
-    table = pa.table([np.full(len(occurs), position, np.int8), values, counts], schema=COUNTS_SCHEMA)
-    buckets = bucket_of(keys_of(position, values))
-    return [table.filter(pa.array(buckets == bucket)) for bucket in range(BUCKETS)]
+    return pa.table([np.full(len(occurs), position, np.int8), values, counts], schema=COUNTS_SCHEMA)
 
 
 def add_up(tables: Iterable[pa.Table]) -> pa.Table:
