@@ -10,7 +10,7 @@ from ctr_assets.etl.account import account_for
 from ctr_assets.etl.columns import code_rows
 from ctr_assets.etl.counts import COUNTS, Buckets, count_values, write_counts
 from ctr_assets.etl.day_files import DayFiles
-from ctr_assets.etl.deduplicate import RawPart, deduplicate
+from ctr_assets.etl.deduplicate import Hashes, RawPart, deduplicate, discard_hashes, write_hashes
 from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
 from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
@@ -82,6 +82,8 @@ def ingest(
     parts = {day: [(task.source, p) for task, outcome in done for p in outcome.raw.get(day, [])] for day in days}
     rejected = {day: [f for o in outcomes for f in o.quarantined.get(day, [])] for day in quarantine}
     unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [part for _, part in parts[day]]))))
+    for day in days:
+        discard_hashes(raw[day], [part for _, part in parts[day]])
     lost = {day: [(source, n) for (source, _), n in zip(parts[day], unique[day][1], strict=True)] for day in days}
     accounts = account_for(plan.sources, [(task.source, outcome.counts) for task, outcome in done], lost)
     check_closed(accounts)
@@ -115,16 +117,26 @@ def _parse_task(
     impressions = DayFiles(raw, suffix, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS)
     rejected = DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
     counted: dict[tuple[str, int], list[Buckets]] = defaultdict(list)
+    hashes: dict[tuple[str, int], list[Hashes]] = defaultdict(list)
     try:
         for found in parse(task, frozenset(raw), outcome.counts):
             if found.is_rejected:
                 rejected.write(found.day, found.rows)
             else:
                 number = impressions.write(found.day, found.rows)
-                counted[found.day, number].append(count_values(code_rows(found.rows)))
+                rows = code_rows(found.rows)
+                counted[found.day, number].append(count_values(rows))
+                hashes[found.day, number].append(rows.id_hashes)
         outcome.quarantined = rejected.close()
         outcome.raw = {
-            day: [RawPart(f, write_counts(raw[day], f.name, counted[day, i])) for i, f in enumerate(files)]
+            day: [
+                RawPart(
+                    file,
+                    write_counts(raw[day], file.name, counted[day, number]),
+                    write_hashes(raw[day], file.name, hashes[day, number]),
+                )
+                for number, file in enumerate(files)
+            ]
             for day, files in impressions.close().items()
         }
     except LandingError as e:
