@@ -1,13 +1,14 @@
-# make demo | make test | make dev | make serve: each sets up what it needs. DATA is one deployment's landing zone, tables and instance.
-PYTHON ?= python3.11
+# make help lists the commands. Each sets up what it needs. DATA is one deployment's landing zone, tables and instance.
+
+# The lowest that this machine has.
+PYTHON ?= $(firstword $(shell for minor in 11 12 13; do python3.$$minor -c '' 2>&1 && echo python3.$$minor; done | grep ^python))
 ROWS ?= 200000
 DATA ?= data/demo
 PORT ?= 3000
 WORKERS ?= 3
 
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
 HOME_DIR := $(abspath $(DATA))
 
 INSTANCE := $(HOME_DIR)/dagster
@@ -23,58 +24,64 @@ demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
 demo dev: export CTR_TRUTH_FOLDER ?= $(HOME_DIR)/truth
 demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 
-.PHONY: help setup demo dev serve test test-long bench lint validate images manifests screenshots clean
+# What a person might do next. Not on the standard output, which may be piped; CI is no person.
+next = $(if $(CI),,@echo >&2; echo "Next: $(strip $(1))" >&2)
+
+.PHONY: help setup demo dev serve test test-long test-avazu bench lint validate lock reference docs docs-serve images manifests screenshots clean
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Make the virtual environment with everything, and find a Java for Spark
+## Try it
 
-$(READY): pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@# The GCS connector's jar for the tests; its own requirement of an older pyspark is left out.
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps pyspark-gcs
-	$(BIN)/python -m ctr_assets.launch.java
-	@# The one computes while the other downloads.
-	$(BIN)/python -m ctr_assets.launch.class_archive & $(BIN)/python -m ctr_assets_tests.system_packages && wait $$!
-	@touch $@
+demo: $(VENV)/.laptop $(INSTANCE)/dagster.yaml ## Make demo impressions, materialize the whole graph, print the results (ROWS=200000)
+	@$(BIN)/python -m ctr_assets.quickstart --rows $(ROWS) --home $(HOME_DIR)
 
-$(INSTANCE)/dagster.yaml: deploy/laptop/dagster.yaml
-	@mkdir -p $(INSTANCE) $(HOME_DIR)/landing
-	@cp $< $@
+dev: $(VENV)/.laptop $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the demo's instance, or another (DATA=data/demo, PORT=3000)
+	@$(BIN)/python -m ctr_assets.dev --port $(PORT)
 
-demo: $(READY) $(INSTANCE)/dagster.yaml ## Make demo impressions, materialize the whole graph, print the results (ROWS=200000)
-	$(BIN)/python -m ctr_assets.quickstart --rows $(ROWS) --home $(HOME_DIR)
+serve: $(VENV)/.serving ## Answer with the champion: HTTP on 8080, gRPC on 8081 (DATA=data/demo, OPTIONS="--http-port 9000")
+	@$(BIN)/python -m ctr_assets.serving --store-url $(CTR_STORE_URL) $(OPTIONS)
 
-dev: $(READY) $(INSTANCE)/dagster.yaml ## Open the Dagster UI on the same instance (DATA=data/demo, PORT=3000)
-	$(BIN)/dagster dev --workspace workspace.yaml --port $(PORT)
+## Change it
 
-serve: $(READY) ## Answer with the champion: HTTP on 8080, gRPC on 8081 (DATA=data/demo, OPTIONS="--http-port 9000")
-	$(BIN)/python -m ctr_assets.serving --store-url $(CTR_STORE_URL) $(OPTIONS)
+setup: $(VENV)/.dev ## Install everything that the commands below need
+	$(call next, make test)
 
-test: $(READY) ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
+test: $(VENV)/.dev ## Run the tests (WORKERS=3 at a time: many of them wait more than they compute)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(call next, make lint validate test-long)
 
-test-long: $(READY) ## Run the tests that take minutes each: daemon, browser, PostgreSQL, the whole graph on gs://
-	$(BIN)/python -m pytest -m long
+test-long: $(VENV)/.dev ## Run the tests that take minutes each: daemon, browser, the whole graph on gs://, chaos (OPTIONS="--chaos-seconds 3600")
+	$(BIN)/python -m pytest -m long $(OPTIONS)
+	$(call next, make dev)
 
-lint: $(READY) ## Check format, lint and types
+test-avazu: $(VENV)/.dev ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)
+	$(if $(DIR),,$(error DIR is not set: expected the folder of Kaggle's train.gz and test.gz))
+	CTR_TESTS_AVAZU=$(abspath $(DIR)) $(BIN)/python -m pytest -m avazu
+
+lint: $(VENV)/.dev ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(call next, make validate test)
 
-bench: $(READY) .bench/peers/.ready ## Measure everything beside other libraries (SECTIONS="tables peers", see -m ctr_assets_tests.benchmarks --help)
+validate: $(VENV)/.dev ## Load the definitions as a code server would
+	$(BIN)/dg check defs --no-check-yaml
+	CTR_DEPLOYMENT=kubernetes $(BIN)/dg check defs --no-check-yaml
+	$(call next, make dev)
+
+lock: | $(BIN)/uv ## Write requirements.lock anew after a change of pyproject.toml (OPTIONS="--upgrade" for the newest versions)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --all-extras --group build \
+	  --group gcs-connector --custom-compile-command "make lock" pyproject.toml --output-file requirements.lock $(OPTIONS)
+	$(call next, git diff requirements.lock; make setup test)
+
+bench: $(VENV)/.dev .bench/peers/.ready ## Measure everything beside other libraries, keep the page in docs/benchmarks (SECTIONS="tables peers")
 	$(BIN)/python -m ctr_assets_tests.benchmarks $(SECTIONS)
+	$(BIN)/python -m ctr_assets_tests.docs
+	$(call next, git diff docs/benchmarks README.md)
 
-.bench/peers/.ready: ctr_assets_tests/benchmarks/peers/requirements.txt
-	$(PYTHON) -m venv --clear .bench/peers
-	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-validate: $(READY) ## Load the definitions as a code server would
-	$(BIN)/dagster definitions validate --workspace workspace.yaml
-	CTR_DEPLOYMENT=kubernetes $(BIN)/dagster definitions validate --workspace workspace.yaml
+## Deploy it
 
 images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 	set -a; . docker/images.env; for image in code-server spark pytorch serving; do \
@@ -82,12 +89,52 @@ images: ## Build the four images (REGISTRY=, TORCH_BUILD=cuda or cpu)
 	    $$([ $$image = pytorch ] && echo --build-arg TORCH_BUILD=$(or $(TORCH_BUILD),cuda)) \
 	    -t $(if $(REGISTRY),$(REGISTRY)/)ctr-assets-$$image:$$TAG . || exit 1; \
 	done
+	$(call next, push them or load them into kind: deploy/README.md)
 
-manifests: $(READY) ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
-	$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
+manifests: $(VENV)/.dev ## Print what kubectl apply -k would send (OVERLAY=kind or gke)
+	@$(BIN)/kubectl kustomize deploy/kustomize/overlays/$(or $(OVERLAY),kind)
+	$(call next, kubectl apply -k deploy/kustomize/overlays/$(or $(OVERLAY),kind); deploy/README.md says what comes before)
 
-screenshots: $(READY) ## Take the README's pictures of the demo's instance
+## Show it
+
+reference: $(VENV)/.dev ## Fill in anew what the docs and the README take from the code and from the benchmarks
+	$(BIN)/python -m ctr_assets_tests.docs
+
+docs: $(VENV)/.dev ## Build the documentation site in site/; a broken link is an error
+	$(BIN)/zensical build --strict
+	$(call next, make docs-serve)
+
+docs-serve: $(VENV)/.dev ## Show the documentation site while it is written (http://localhost:8000)
+	$(BIN)/zensical serve
+
+screenshots: $(VENV)/.dev ## Take the tutorial's pictures of the demo's instance
 	$(BIN)/python -m ctr_assets_tests.ui.screenshots --home $(HOME_DIR)
+	$(call next, git diff --stat docs/assets/ui)
+
+## Start again
 
 clean: ## Remove the virtual environment; data/ stays
 	rm -rf $(VENV)
+	$(call next, make demo)
+
+# --- Nothing below is meant to be called by its name.
+
+INSTALLED := $(VENV)/.laptop $(VENV)/.serving $(VENV)/.dev
+NEEDED = $(error Python 3.11, 3.12 or 3.13 is needed, and none is found: install one, or say PYTHON=/path/to/python)
+
+$(BIN)/uv:
+	@$(or $(PYTHON),$(NEEDED)) deploy/laptop/install.py --venv $(VENV)
+
+# By the first command that needs it, and again when the requirements change.
+$(INSTALLED): $(VENV)/.%: pyproject.toml requirements.lock | $(BIN)/uv
+	@$(or $(PYTHON),$(NEEDED)) deploy/laptop/install.py --venv $(VENV) $*
+	@touch $@
+
+$(INSTANCE)/dagster.yaml: deploy/laptop/dagster.yaml
+	@mkdir -p $(INSTANCE) $(HOME_DIR)/landing
+	@cp $< $@
+
+.bench/peers/.ready: ctr_assets_tests/benchmarks/peers/requirements.txt
+	$(or $(PYTHON),$(NEEDED)) -m venv --clear .bench/peers
+	.bench/peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@

@@ -1,3 +1,3 @@
 """Click-through-rate models that stay fresh: impressions become a graph of Dagster assets, one partition a day."""
 
-__version__ = "0.1.0"
+__version__ = "0.4.0"

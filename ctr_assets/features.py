@@ -1,8 +1,8 @@
 """The feature specification: raw columns, features with their roles, and the presets of the model. Pure data.
 
 A *feature* is one raw column (``site_id``), one derived column (``hour_of_day``) or a cross of two of them. It has one
-vocabulary and one int32 column in ``encoded_features``; whether the model reads that column in its wide part, its deep
-part or both is the feature's *role* (wide one-hot ids and deep label-encoded ids of one feature are the same ids).
+vocabulary and one int32 column in ``encoded_features``. Its *role* says which parts of the model read that column: the
+wide one, the deep one or both, which then read the same ids.
 """
 
 from enum import StrEnum, unique
@@ -47,8 +47,8 @@ NO_SITE: Final = "85f751fd"
 NO_APP: Final = "ecad2386"
 """``app_id`` of an impression shown on a site.
 
-Avazu's hashes are not documented, but its counts tell: of the 40,428,967 rows of the train file 14,596,137 have the one
-and 25,832,830 the other, which is every row exactly once (value counts of ``demo/published.json``).
+Avazu does not document its hashes, but its counts tell. Of the 40,428,967 rows of the train file 14,596,137 have the
+one value and 25,832,830 the other: every row has exactly one of them (value counts of ``demo/published.json``).
 """
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 import numpy as np
@@ -104,8 +104,8 @@ def run_demo(rows: int, home: Path) -> None:
 
 
 def _materialize(environment: dict[str, str], home: Path, assets: tuple[str, ...], *arguments: str) -> None:
-    command = ["asset", "materialize", "-m", "ctr_assets.definitions", "--select", ",".join(assets), *arguments]
-    _run([sys.executable, "-W", "ignore", "-m", "dagster", *command], environment, home / f"{assets[0]}.log")
+    launch = [str(Path(sys.executable).with_name("dg")), "launch", "-m", "ctr_assets.definitions"]
+    _run([*launch, "--assets", ",".join(assets), *arguments], environment, home / f"{assets[0]}.log")
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path) -> None:
@@ -168,13 +168,13 @@ def _print_prediction(store: Store, day: str, truth: Path) -> None:
     print(f"  curl -s localhost:{HTTP_PORT}/v1/models/{SERVED_NAME}:predict -d '{body}'")
 
 
-def _newest_by_partition(instance: dg.DagsterInstance, asset: str) -> Iterator[dict]:
+def _newest_by_partition(instance: dg.DagsterInstance, asset: str) -> Iterator[dict[str, Any]]:
     key = dg.AssetKey(asset)
     for partition in sorted(instance.get_materialized_partitions(key)):
         yield _metadata(instance, asset, partition)
 
 
-def _metadata(instance: dg.DagsterInstance, asset: str, partition: str | None) -> dict:
+def _metadata(instance: dg.DagsterInstance, asset: str, partition: str | None) -> dict[str, Any]:
     partitions = None if partition is None else [partition]
     records = instance.fetch_materializations(
         dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=partitions), limit=1

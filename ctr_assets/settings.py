@@ -1,6 +1,6 @@
 """The settings of a deployment: environment variables named CTR_*, read and checked together. Values, no behaviour.
 
-python -m ctr_assets.settings        # the README's table of them
+python -m ctr_assets.settings        # the table of them
 """
 
 import json
@@ -22,9 +22,7 @@ from ctr_assets.problems import SettingsError
 from ctr_assets.urls import BUCKET, PLACE, Bucket, Place
 
 PREFIX: Final = "CTR_"
-OTHERS: Final = re.compile(
-    r"CTR_(LAUNCHER_PID|AVAZU_DIR|K8S_RECORDINGS|TESTS?_.*|.*_(SERVICE_(HOST|PORT\w*)|PORT|PORT_\d+_\w+))"
-)
+OTHERS: Final = re.compile(r"CTR_(LAUNCHER_PID|TESTS?_.*|.*_(SERVICE_(HOST|PORT\w*)|PORT|PORT_\d+_\w+))")
 """Variables of that prefix that are no settings: a launcher's for its jobs, the tests' own, and what Kubernetes gives
 every pod for a Service named ctr-something (CTR_SOMETHING_PORT)."""
 LIKENESS: Final = 0.8
@@ -193,7 +191,7 @@ def expected_of(field: FieldInfo) -> str:
 
 
 def markdown_table() -> str:
-    """All settings as the README shows them."""
+    """All settings, as the reference shows them."""
     lines = ["| variable | default | may be | meaning |", "|---|---|---|---|"]
     for name, field in VARIABLES.items():
         default = "" if field.default is None else f"{field.default:g}" if field.annotation is float else field.default

@@ -52,7 +52,7 @@ MADE_FROM: Final[dict[str, tuple[str, ...]]] = {
     SERVING_MODEL: (CHAMPION_MODEL, FEATURE_VOCABULARY),
     CLICK_PREDICTIONS: (CHAMPION_MODEL, RAW_IMPRESSIONS, ENCODED_FEATURES),
 }
-"""Every table, with those whose versions a manifest of it may name among its inputs."""
+"""Table → the tables whose versions its manifests may name as inputs. Every table is a key."""
 
 _NAMED: Final = {
     **dict.fromkeys(MADE_FROM, ()),
@@ -76,7 +76,13 @@ RAW_SCHEMA: Final = pa.schema(
 """Schema of ``raw_impressions``; every categorical column is a string, dictionary-encoded on disk."""
 
 QUARANTINE_SCHEMA: Final = pa.schema([("file", pa.string()), ("reason", pa.string()), ("row_text", pa.string())])
-"""Schema of ``quarantined_rows``: the file (and member), why, and the line as delivered, cut where it is long."""
+"""Schema of ``quarantined_rows``: lines that are no impressions."""
+
+QUARANTINE_DESCRIPTIONS: Final = {
+    "file": "File, and member of an archive, that the line is in",
+    "reason": "Why it was rejected",
+    "row_text": "The line as delivered, cut where it is long",
+}
 
 ENCODED_SCHEMA: Final = pa.schema(
     [
@@ -112,6 +118,11 @@ PREDICTIONS_SCHEMA: Final = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("click_probability", pa.float32(), nullable=False)]
 )
 """Schema of ``click_predictions``: file k of a day is of the rows of file k of its ``raw_impressions``, in order."""
+
+PREDICTIONS_DESCRIPTIONS: Final = {
+    "id": RAW_COLUMNS["id"],
+    "click_probability": "The champion's click probability, 0 to 1",
+}
 
 PROFILE_SCHEMA: Final = pa.schema(
     [
@@ -151,7 +162,7 @@ def columns_of(schema: pa.Schema) -> dict[str, str]:
 
 
 def has_partition(table: str, partition: str) -> bool:
-    """Whether a table can have such a partition; of a table that is not ours nothing is known."""
+    """Whether a table can have such a partition. A table that is not ours may have any."""
     return table not in MADE_FROM or partition in _NAMED[table] or (table not in _WITHOUT_DAYS and is_day(partition))
 
 

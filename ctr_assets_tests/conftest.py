@@ -9,13 +9,16 @@ Training chooses bf16 where the CPU has it in hardware, else fp32. The suite pas
 import importlib
 import os
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ctr_assets.launch import class_archive
+from ctr_assets.launch.java import class_archive_option
+from ctr_assets.notices import NOTICES
+from ctr_assets_tests.avazu import FOLDER_VARIABLE, Log, downloaded_log, made_log
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,12 +33,40 @@ if "CTR_TESTS_PRECISION" in os.environ:
 # Of every JVM that a test starts: small inputs end before the optimising compiler has paid for itself (half the CPU).
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 # Of every Spark that a test starts: what setup has kept of Spark's classes takes ten seconds off each start.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", class_archive.java_options())
+os.environ.setdefault("SPARK_SUBMIT_OPTS", class_archive_option())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest sets aside the filters of the code that it tests: Dagster's notices are told to it again."""
+    for message, category in NOTICES:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}:{category.__module__}.{category.__name__}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaos", "the whole graph through faults at random (ctr_assets_tests/chaos)")
+    group.addoption("--chaos-seconds", type=float, default=120.0, help="how long faults happen, of each seed (120)")
+    group.addoption("--chaos-seeds", default="", help="seeds, as 1,2,3; by default one of the moment, which is printed")
+
+
+LONGEST = (
+    "test_whole_graph.py",
+    "launch/kubernetes/test_run_worker.py",
+    "training/test_checkpoint.py",
+    "launch/kubernetes/test_faults.py",
+    "training/test_distributed.py",
+    "jobs/test_kill.py",
+    "serving/test_faults.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files that take minutes first, so that no worker is left alone with one at the end."""
-    items.sort(key=lambda item: not item.path.name.startswith("test_whole_graph"))
+    """The longest files first, so that no worker is left alone with one, then all others mixed.
+
+    Neighbours are alike: of one folder's files all wait, or all compute, and workers should not do so together.
+    """
+    tests = Path(__file__).parent
+    first = {tests / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (first.get(item.path, len(first)), zlib.crc32(bytes(item.path.relative_to(tests)))))
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +88,15 @@ def spark() -> "Iterator[SparkSession]":
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session", params=["made", pytest.param("downloaded", marks=pytest.mark.avazu)])
+def avazu_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Log:
+    """The log as Kaggle has it: made rows, or (``make test-avazu DIR=...``) those of a download."""
+    folder = tmp_path_factory.mktemp("avazu")
+    if request.param == "made":
+        return made_log(folder)
+    try:
+        return downloaded_log(Path(os.environ.get(FOLDER_VARIABLE, "")), folder)
+    except FileNotFoundError as e:
+        pytest.exit(str(e), returncode=pytest.ExitCode.USAGE_ERROR)

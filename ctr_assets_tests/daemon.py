@@ -18,13 +18,17 @@ from ctr_assets_tests.processes import processes_with
 STOP_SECONDS = 30
 
 
-class Daemon:
-    """``dagster-daemon run`` with the laptop's instance file on ``home``; everything it starts ends with it."""
+LAPTOP = (DEPLOY / "laptop" / "dagster.yaml").read_text()
 
-    def __init__(self, home, **environment):
-        self.home = Path(home)
+
+class Daemon:
+    """``dagster-daemon run`` on ``home``, by default with the laptop's instance; everything it starts ends with it."""
+
+    def __init__(self, home, module="ctr_assets.definitions", instance=LAPTOP, **environment):
+        """``instance``: the text of its dagster.yaml."""
+        self.home, self.module = Path(home), module
         self.home.mkdir(parents=True, exist_ok=True)
-        (self.home / "dagster.yaml").write_text((DEPLOY / "laptop" / "dagster.yaml").read_text())
+        (self.home / "dagster.yaml").write_text(instance)
         self.log = self.home / "daemon.log"
         self._environment = {**os.environ, "DAGSTER_HOME": str(self.home), **environment}
 
@@ -38,7 +42,7 @@ class Daemon:
         self.instance.dispose()
 
     def start(self):
-        command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-m", "ctr_assets.definitions"]
+        command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-m", self.module]
         with self.log.open("a") as log:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
 

@@ -6,9 +6,6 @@ from collections import Counter
 import dagster as dg
 import pytest
 
-# Private in 1.13: what the UI's backfill dialogue writes. There is no public way to ask for one in Python.
-from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-
 from ctr_assets.definitions import defs
 from ctr_assets.storage import Store
 from ctr_assets.storage.window import check_window
@@ -16,6 +13,7 @@ from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets_tests.daemon import Daemon
 from ctr_assets_tests.deliveries import deliver_feed
 from ctr_assets_tests.encoded_days import write_days
+from ctr_assets_tests.private_dagster import BulkActionStatus, PartitionBackfill
 
 DAYS = [f"2014-10-{day}" for day in range(21, 31)]
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")

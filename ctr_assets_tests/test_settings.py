@@ -13,7 +13,7 @@ from ctr_assets.automation.rules import WaitFor
 from ctr_assets.defs import asset_jobs
 from ctr_assets.defs.deployments import DEPLOYMENTS
 from ctr_assets.defs.places import Places
-from ctr_assets.launch.kubernetes.launcher import SparkLauncher
+from ctr_assets.launch.kubernetes.engines import SparkLauncher
 from ctr_assets.launchpads import LAUNCHPADS, RESOURCES
 from ctr_assets.problems import SettingsError
 from ctr_assets.settings import OTHERS, VARIABLES, Settings, expected_of, read_settings
@@ -154,8 +154,9 @@ def test_an_unlike_variable_is_warned_of(monkeypatch):
 
 
 def test_every_variable_of_the_repository_is_known():
+    places = ["deploy", "docker", "docs", "Makefile", "README.md"]
     listed = subprocess.run(
-        ["git", "grep", "-ohE", r"\bCTR_[A-Z0-9_]*[A-Z0-9]\b", "--", "deploy", "docker", "Makefile", "README.md"],
+        ["git", "grep", "-ohE", r"\bCTR_[A-Z0-9_]*[A-Z0-9]\b", "--", *places],
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert {"CTR_DEPLOYMENT", "CTR_KUBERNETES_SETTINGS", "CTR_TEST_NAMESPACE"} <= set(listed)

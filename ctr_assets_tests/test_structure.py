@@ -2,18 +2,22 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "ctr_assets"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "ctr_assets"
 ENGINES = {"pyspark", "torch"}
 # Folder or module -> top-level packages it must not import, anywhere in its code.
 FORBIDDEN = {
     "defs": ENGINES,
     "launch": ENGINES,
+    "instance": ENGINES,
     "etl": {"dagster", "dagster_pipes", "torch"},
     "training": {"dagster", "dagster_pipes", "pyspark"},
     "baselines": {"dagster", "dagster_pipes", "torch"},
@@ -50,6 +54,15 @@ def imports_of(path):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+
+
+def names_imported_by(path):
+    """``a.b`` for ``import a.b``, and ``a.b.c`` for ``from a.b import c``."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @pytest.mark.parametrize("place", FORBIDDEN)
@@ -113,6 +126,18 @@ def test_definitions_load_without_engines(deployment):
     assert "dagster" in run.stdout.split()
 
 
+@pytest.mark.parametrize("root", [PACKAGE, TESTS], ids=lambda root: root.name)
+def test_private_names_of_dagster_are_imported_in_one_module(root):
+    private = re.compile(r"dagster\w*\.(\w+\.)*_")
+    found = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for name in names_imported_by(path)
+        if private.match(name)
+    }
+    assert found == {"private_dagster.py"}
+
+
 def test_settings_are_read_in_one_place():
     found = {
         str(path.relative_to(PACKAGE))
@@ -127,6 +152,26 @@ def test_settings_are_read_in_one_place():
 
 def names_of(node):
     return {getattr(each, "attr", getattr(each, "id", None)) for each in ast.walk(node)}
+
+
+def modules_under(root):
+    """Dotted name of each module → its file; a package goes by its ``__init__``."""
+    parts = {path: path.relative_to(root.parent).with_suffix("").parts for path in root.rglob("*.py")}
+    return {".".join(p[:-1] if p[-1] == "__init__" else p): path for path, p in parts.items()}
+
+
+@pytest.mark.parametrize("root", [PACKAGE, TESTS], ids=lambda root: root.name)
+def test_no_modules_import_one_another_in_a_circle(root):
+    """Whatever is imported counts: within a function, and for type checking, too."""
+    modules = modules_under(root)
+    imported = {
+        module: {name if name in modules else name.rpartition(".")[0] for name in names_imported_by(path)} - {module}
+        for module, path in modules.items()
+    }
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as e:
+        pytest.fail(f"a circle of imports: {' <- '.join(e.args[1])}")
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ctr_assets.demo.generate import generate
-from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher, SparkLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
 from ctr_assets.launch.kubernetes.spark_conf import gcs_conf
 from ctr_assets.storage import Store
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator

@@ -6,19 +6,23 @@ ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
 ARG TORCH_BUILD=cuda
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Every file that is installed has a hash in the lock, uv first; uv stays behind in this stage.
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 \
+    UV_CONSTRAINT=requirements.lock UV_BUILD_CONSTRAINT=requirements.lock
 WORKDIR /opt/ctr
-COPY pyproject.toml README.md constraints.txt ./
+COPY pyproject.toml README.md requirements.lock ./
+RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock > uv.txt && pip install --require-hashes -r uv.txt \
+    && python -m venv --without-pip /opt/venv
+ENV VIRTUAL_ENV=/opt/venv
 # On its own, because it is most of the image. PyPI's torch for Linux is the CUDA build.
 RUN case "$TORCH_BUILD" in \
-      cuda) pip install -c constraints.txt torch ;; \
-      cpu) pip install -c constraints.txt --extra-index-url https://download.pytorch.org/whl/cpu "$(grep '^torch==' constraints.txt)+cpu" ;; \
+      cuda) uv pip install torch ;; \
+      cpu) uv pip install --no-deps --default-index https://download.pytorch.org/whl/cpu torch ;; \
       *) echo "TORCH_BUILD is '$TORCH_BUILD', expected cuda or cpu" >&2; exit 1 ;; \
     esac
 # An empty package first: this layer is built again when a dependency changes, not when the code does. Editable, so
 # that /opt/ctr is the only copy of the code.
-RUN mkdir ctr_assets && touch ctr_assets/__init__.py && pip install -c constraints.txt -e '.[torch]'
+RUN mkdir ctr_assets && touch ctr_assets/__init__.py && uv pip install -e '.[torch]'
 COPY ctr_assets ctr_assets
 
 FROM ${PYTHON_IMAGE}

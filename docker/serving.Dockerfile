@@ -3,14 +3,18 @@
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Every file that is installed has a hash in the lock, uv first; uv stays behind in this stage.
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 \
+    UV_CONSTRAINT=requirements.lock UV_BUILD_CONSTRAINT=requirements.lock
 WORKDIR /opt/ctr
-COPY pyproject.toml README.md constraints.txt ./
+COPY pyproject.toml README.md requirements.lock ./
+RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock > uv.txt && pip install --require-hashes -r uv.txt \
+    && python -m venv --without-pip /opt/venv
+ENV VIRTUAL_ENV=/opt/venv
 # The extra alone: the package's own dependencies hold Dagster. Editable, so that /opt/ctr is the only copy of the code.
-RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["serving"])' > serving.txt \
- && pip install -c constraints.txt $(cat serving.txt) \
- && mkdir ctr_assets && touch ctr_assets/__init__.py && pip install -c constraints.txt --no-deps -e .
+RUN python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["serving"], sep="\n")' > serving.txt \
+ && uv pip install -r serving.txt \
+ && mkdir ctr_assets && touch ctr_assets/__init__.py && uv pip install --no-deps -e .
 COPY ctr_assets ctr_assets
 
 FROM ${PYTHON_IMAGE}

@@ -4,17 +4,21 @@
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# Every file that is installed has a hash in the lock, uv first; uv stays behind in this stage.
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 UV_NO_CACHE=1 UV_COMPILE_BYTECODE=1 \
+    UV_CONSTRAINT=requirements.lock UV_BUILD_CONSTRAINT=requirements.lock
 ENV SPARK_HOME=/opt/venv/lib/python3.11/site-packages/pyspark
 WORKDIR /opt/ctr
-COPY pyproject.toml README.md constraints.txt ./
+COPY pyproject.toml README.md requirements.lock ./
+RUN sed -n '/^uv==/,/[^\\]$/p' requirements.lock > uv.txt && pip install --require-hashes -r uv.txt \
+    && python -m venv --without-pip /opt/venv
+ENV VIRTUAL_ENV=/opt/venv
 # An empty package first: this layer is built again when a dependency changes, not when the code does. Editable, so
 # that /opt/ctr is the only copy of the code.
-RUN mkdir ctr_assets && touch ctr_assets/__init__.py && pip install -c constraints.txt -e '.[spark]'
+RUN mkdir ctr_assets && touch ctr_assets/__init__.py && uv pip install -e '.[spark]'
 # The GCS connector, gcs-connector-hadoop3-2.2.6-shaded, as PyPI's pyspark-gcs bundles it: pinned with the rest, and
 # known to work with Spark 4.3's Hadoop 3.5 under the overrides of ctr_assets/launch/kubernetes/spark_conf.py.
-RUN pip install -c constraints.txt --no-deps --target /tmp/pyspark-gcs pyspark-gcs \
+RUN uv pip install --no-deps --target /tmp/pyspark-gcs pyspark-gcs \
     && mv /tmp/pyspark-gcs/pyspark_gcs/jars/gcs-connector-*-shaded.jar "$SPARK_HOME/jars/" \
     && rm -r /tmp/pyspark-gcs "$SPARK_HOME/examples"
 COPY ctr_assets ctr_assets

@@ -27,10 +27,12 @@ def days_to_predict(
 ) -> Due:
     """The encoded days whose predictions are missing or out of date.
 
-    Of the ``newest_days`` newest days those that another champion predicted, or none; of the days after the newest
-    predicted one all; of any other day only predictions of rows that have changed are made again. ``exported`` is the
-    champion as a file, which a day before the champion's own needs. ``failed_check`` says what a day's blocking checks
-    object to, None when they all passed.
+    * A day after the newest predicted one is due.
+    * One of the ``newest_days`` newest days is due unless this champion has predicted it.
+    * Any predicted day is due again once its rows have changed.
+
+    ``exported`` is the champion as a file, which a day before the champion's own needs. ``failed_check`` says what a
+    day's blocking checks object to, None when they all passed.
     """
     if champion is None:
         return Due((), "There is no champion yet")

@@ -26,7 +26,7 @@ class Policy:
 class Training:
     """A day to train for, and why. The same inputs give the same ``run_key``.
 
-    ``from_scratch``: what speaks for a new model speaks against going on from an old one.
+    ``from_scratch``: the champion does badly, so the new model must not go on from an old one.
     """
 
     day: str

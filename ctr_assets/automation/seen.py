@@ -45,7 +45,7 @@ def describe(
     astray = [*folders.astray, *(folder for delivery in deliveries.values() for folder in delivery.astray)]
     if astray:
         named = ", ".join(map(str, astray[:_NAMED_IN_A_MESSAGE]))
-        parts.append(f"not read, since it seems a day's and is not called so: {named}{_more(astray)}")
+        parts.append(f"not read, though it seems to be meant as a day's folder: {named}{_more(astray)}")
     return ", ".join(parts)
 
 

@@ -30,10 +30,10 @@ def stale_days(
 ) -> dict[str, str]:
     """Day -> why its feature tables are out of date, for the days up to the newest encoded one, oldest first.
 
-    ``days`` are the graph's, oldest first. A day is judged by what it was made from: its own tables by version, since
-    rows are found by their place in them; the vocabulary of the day before by content, so that a day that was
-    delivered again and came out the same costs nothing more. ``unreadable`` days are not judged, nor whether the next
-    day continues them.
+    ``days`` are the graph's, oldest first. A day is judged by what it was made from. Its own tables are compared by
+    version, since rows are found by their place in them. The vocabulary of the day before is compared by content: a day
+    that was delivered again and came out the same costs nothing more. ``unreadable`` days are not judged, nor whether
+    the next day continues them.
     """
     raws, vocabularies, encoded = (tables[table] for table in FEATURE_TABLES)
     newest = max(encoded, default="")

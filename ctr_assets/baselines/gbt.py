@@ -136,7 +136,8 @@ def fit(rows: DataFrame, sizes: Mapping[str, int], config: GbtConfig) -> GBTClas
         subsamplingRate=config.subsampling_rate,
         seed=config.seed,
     )
-    return classifier.fit(rows)
+    model: GBTClassificationModel = classifier.fit(rows)
+    return model
 
 
 def export_trees(model: GBTClassificationModel, sizes: Mapping[str, int]) -> Trees:

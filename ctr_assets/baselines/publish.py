@@ -1,12 +1,11 @@
 """A baseline's version: one file of the fitted model, and a card that says how it was fitted."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from ctr_assets.storage import Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_bytes, write_json
 from ctr_assets.training.window import Window
 
 CARD_NAME: Final = "model_card.json"
@@ -40,11 +39,8 @@ def publish(
     created_by: Mapping[str, str],
 ) -> Manifest:
     """Write the model's file, by name and content, and the card; then commit. ``started``: of the monotonic clock."""
-    version, files = store.begin(table, window.day), []
-    for name, content in (model, (CARD_NAME, json.dumps(card, indent=1).encode())):
-        with write_bytes(store, version.folder, name) as sink:
-            sink.write(content)
-        files.append(describe(name, sink))
+    version = store.begin(table, window.day)
+    files = [write_bytes(store, version.folder, *model), write_json(store, version.folder, CARD_NAME, card)]
     properties = {key: card[key] for key in _PROPERTIES}
     properties["seconds"] = round(time.monotonic() - started, 3)
     inputs = [window.vocabulary, *window.encoded]
@@ -53,9 +49,4 @@ def publish(
 
 def read_card(store: Store, manifest: Manifest) -> dict[str, Any]:
     """The card of a committed baseline."""
-    file = store.file(manifest, CARD_NAME)
-    with store.reading(manifest, file):
-        card = json.loads(store.read(manifest, file))
-        if not isinstance(card, dict):
-            raise ValueError("it is no model card")
-    return card
+    return store.read_json(manifest, CARD_NAME)

@@ -99,7 +99,7 @@ class GbtScorer:
         sizes = self.trees.vocabulary_sizes
         columns = {name: table.column(name).to_numpy() for name in sizes}
         ids = {name: np.where(column <= sizes[name], column, UNKNOWN_ID) for name, column in columns.items()}
-        margin = np.zeros(table.num_rows)
+        margin: npt.NDArray[np.float64] = np.zeros(table.num_rows)
         for tree in self.trees.trees:
             margin += tree.weight * _values(tree.root, ids, sizes)
         # Spark minimises 2 log(1 + exp(-2 y F)), Friedman's form of the logistic loss: hence the factor 2.

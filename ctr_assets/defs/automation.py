@@ -20,7 +20,7 @@ SENSOR_SECONDS: Final = SETTINGS.sensor_seconds
 """Least seconds between two looks of a sensor."""
 
 
-class LandingWatch(dg.ConfigurableResource):
+class LandingWatch(dg.ConfigurableResource[Any]):
     """How the landing zone is watched."""
 
     wait_for: WaitFor = Field(
@@ -43,7 +43,7 @@ class LandingWatch(dg.ConfigurableResource):
         return WatchRules(daily.get_partition_keys(), self.wait_for, self.settle_seconds, self.budget_seconds)
 
 
-class RetrainingPolicy(dg.ConfigurableResource):
+class RetrainingPolicy(dg.ConfigurableResource[Any]):
     """When a new model is worth its cost."""
 
     train_after_days: int = Field(
@@ -77,7 +77,7 @@ class RetrainingPolicy(dg.ConfigurableResource):
         return {**self.launchpad, WIDE_DEEP_MODEL: {**self.launchpad.get(WIDE_DEEP_MODEL, {}), **start}}
 
 
-class PredictionPolicy(dg.ConfigurableResource):
+class PredictionPolicy(dg.ConfigurableResource[Any]):
     """What is predicted again when another model is promoted."""
 
     newest_days: int = Field(

@@ -2,10 +2,8 @@
 
 import dagster as dg
 
-# Private in 1.13: the only way to ask for a check's result of one partition.
-from dagster._core.event_api import PartitionKeyFilter
-
 from ctr_assets.defs.checks import BLOCKING_BEFORE_TRAINING
+from ctr_assets.private_dagster import PartitionKeyFilter
 
 
 def failed_check(instance: dg.DagsterInstance, day: str) -> str | None:

@@ -6,7 +6,7 @@ a day whose blocking checks did not pass. All of an asset's checks are one step;
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import dagster as dg
 from pydantic import Field, FiniteFloat, model_validator
@@ -24,7 +24,7 @@ from ctr_assets.storage import Store
 from ctr_assets.tables import CURRENT, ENCODED_FEATURES, ENCODED_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA
 
 
-class CheckThresholds(dg.ConfigurableResource):
+class CheckThresholds(dg.ConfigurableResource[Any]):
     """What still counts as usual. Relative to the trailing week unless said otherwise."""
 
     max_row_ratio: FiniteFloat = Field(
@@ -225,7 +225,7 @@ def _checks_of(asset: dg.AssetsDefinition, checks: list[Check]) -> dg.AssetCheck
     @dg.multi_asset_check(name=f"check_{asset.key.path[-1]}", specs=list(specs.values()), can_subset=True)
     def look(
         context: dg.AssetCheckExecutionContext, places: Places, thresholds: CheckThresholds
-    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output]:
+    ) -> Iterator[dg.AssetCheckEvaluation | dg.Output[None]]:
         store = Store(places.store_url)
         for check in checks:
             spec = specs[check.name]

@@ -23,7 +23,7 @@ def _laptop() -> dict[str, Any]:
 
 
 def _kubernetes() -> dict[str, Any]:
-    from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher, SparkLauncher
+    from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
 
     common: dict[str, Any] = {
         "settings_file": SETTINGS.kubernetes_settings or "",

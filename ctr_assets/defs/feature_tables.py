@@ -68,7 +68,7 @@ def feature_vocabulary(
     config: FeatureVocabularyConfig,
     places: Places,
     spark_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The id of every known value of every feature: yesterday's ids, then those of the values that earned one today."""
     wrong = {name: count for name, count in config.min_counts.items() if name not in FEATURE_BY_NAME or count < 1}
     if wrong:
@@ -96,7 +96,7 @@ def feature_vocabulary(
 )
 def encoded_features(
     context: dg.AssetExecutionContext, config: JobConfig, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """What both models read: label, split and one id column per feature, encoded with the day's own vocabulary."""
     launch_days(context, spark_launcher, places, config)
     return dg.MaterializeResult(metadata=_ENCODED_LINEAGE)

@@ -10,7 +10,7 @@ from ctr_assets.defs.partitions import LAST_DAY
 from ctr_assets.tables import ENCODED_FEATURES, EVALUATION_METRICS, RAW_IMPRESSIONS, WIDE_DEEP_MODEL
 
 FRESH: Final = dg.FreshnessPolicy.time_window(warn_window=timedelta(hours=30), fail_window=timedelta(hours=48))
-"""A day is delivered and taken in once in 24 hours; later than that by six hours is late, by a day overdue."""
+"""A day is delivered and taken in every 24 hours. Six hours more are late, a day more is overdue."""
 KEPT_FRESH: Final = (RAW_IMPRESSIONS, ENCODED_FEATURES, WIDE_DEEP_MODEL, EVALUATION_METRICS)
 
 

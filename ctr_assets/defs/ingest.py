@@ -36,7 +36,7 @@ def raw_impressions(
     config: RawImpressionsConfig,
     places: Places,
     spark_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Every valid impression of the day, once per id, parsed from the landing zone.
 
     An impression is one line. Rejected lines are in the table `quarantined_rows` with file, reason and text. The line
@@ -69,6 +69,6 @@ def raw_impressions(
 )
 def impression_profile(
     context: dg.AssetExecutionContext, config: JobConfig, places: Places, spark_launcher: dg.ResourceParam[JobLauncher]
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Distinct values of each column that day, and how often the frequent ones occur and are clicked."""
     return launch_days(context, spark_launcher, places, config)

@@ -42,10 +42,10 @@ def wide_deep_model(
     config: WideDeepConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
-    """Wide & Deep (Cheng et al. 2016), gone on from the day before on the day's rows.
+) -> dg.MaterializeResult[None]:
+    """Wide & Deep (Cheng et al. 2016). It goes on from the model of the day before, on the day's rows.
 
-    From scratch on the train split of the trailing window where there is nothing fit to go on from, and each week;
+    Each week, and where no model is fit to go on from, it learns the train split of its trailing window from scratch.
     `start` and `start_reason` say which, and why.
     """
     return launch_each_day(
@@ -75,7 +75,7 @@ def gbt_baseline(
     config: GbtBaselineConfig,  # type: ignore[valid-type]
     places: Places,
     spark_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Spark's gradient-boosted trees on the same window, split and fields: what the original study compared with."""
     return launch_each_day(context, spark_launcher, places, config, window=window_of, gbt=chosen(config))
 
@@ -94,8 +94,8 @@ def logistic_baseline(
     config: LogisticBaselineConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
-    """Logistic regression on the ids of all fields and crosses, same window and split: a bar that is one."""
+) -> dg.MaterializeResult[None]:
+    """Logistic regression on the ids of all fields and crosses, same window and split: the bar to pass."""
     return launch_each_day(context, pytorch_launcher, places, config, window=window_of, logistic=chosen(config))
 
 
@@ -118,7 +118,7 @@ def evaluation_metrics(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Wide & Deep, its baselines and a constant rate on the window's test rows, and on the next day's where there are.
 
     Every scored row is kept in the table `scored_impressions`, so that each figure can be computed again.
@@ -140,7 +140,7 @@ def evaluation_report(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """One page about the day's model: the verdict against the champion as it is, figures by segment, curves, settings.
 
     ``report.html`` is complete in itself, to be sent to a colleague.
@@ -161,7 +161,7 @@ def champion_model(
     config: ChampionConfig,  # type: ignore[valid-type]
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The promoted model: replaced by one that beats the baselines and is better, or fresher and about as good."""
     return launch_once(
         context, pytorch_launcher, places, config, day=chosen(config).get("candidate_day") or _candidate_day(context)
@@ -171,11 +171,11 @@ def champion_model(
 def _candidate_day(context: dg.AssetExecutionContext) -> str:
     """The day that the run is about, the last of a range; the newest evaluated one where it is about none."""
     if context.has_partition_key or context.has_partition_key_range:
-        return context.partition_key_range.end
+        return str(context.partition_key_range.end)
     evaluated = context.instance.get_materialized_partitions(evaluation_metrics.key)
     if not evaluated:
         raise dg.Failure("No day of evaluation_metrics is materialized: materialize one, then champion_model")
-    return max(evaluated)
+    return str(max(evaluated))
 
 
 # The newest model of the days before is read too. It is no dependency: the day's own model need not, and should not, be
@@ -194,11 +194,11 @@ def champion_validation(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The champion on the day's impressions before any model has learnt from them: how good what is in use still is.
 
     The newest other model is scored beside it, with the paired difference of their logloss. Of a day that the champion
-    may have learnt from only the test rows count. A day on which nothing can be scored is
-    materialized all the same, without figures and with a note.
+    may have learnt from only the test rows count. A day on which nothing can be scored is materialized all the same,
+    without figures and with a note.
     """
     return launch_each_day(context, pytorch_launcher, places, config)

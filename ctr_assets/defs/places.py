@@ -1,6 +1,6 @@
 """Where a deployment keeps its landing zone and its tables."""
 
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import Field, model_validator
@@ -9,7 +9,7 @@ from ctr_assets.landing.apart import check_apart
 from ctr_assets.settings import require
 
 
-class Places(dg.ConfigurableResource):
+class Places(dg.ConfigurableResource[Any]):
     """URLs of the deployment: a folder or ``gs://bucket/prefix`` each, neither within the other.
 
     Definitions load without them, runs do not.

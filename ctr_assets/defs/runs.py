@@ -53,10 +53,7 @@ def requested_before(instance: dg.DagsterInstance, sensor: str, run_key: str) ->
 
 
 def run_request(days: DaysToRun, config: Mapping[str, Mapping[str, Any]] | None = None) -> dg.RunRequest:
-    """One run of these days;
-
-    ``config`` is by asset what a person would set in the launchpad.
-    """
+    """One run of these days. ``config``: asset → what a person would set in its launchpad."""
     run_config = {"ops": {asset: {"config": dict(fields)} for asset, fields in (config or {}).items()}}
     if days.first == days.last:
         return dg.RunRequest(days.run_key, run_config, partition_key=days.first, tags={WHY: days.why})

@@ -24,7 +24,7 @@ def serving_model(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The champion as one ONNX file: raw strings in, click probability out. `make serve` answers with it.
 
     Committed only when it says what the champion says on test rows of its day; the same champion, with the same figures
@@ -48,7 +48,7 @@ def click_predictions(
     config: JobConfig,
     places: Places,
     pytorch_launcher: dg.ResourceParam[JobLauncher],
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """The champion's click probability of every impression of the day, in the order of `raw_impressions`.
 
     A day without labels gets `submission.csv.gz` besides, as Kaggle's competition takes it.

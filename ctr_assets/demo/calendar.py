@@ -65,7 +65,7 @@ def split_rows(rows: int, weights: NDArray[np.int64]) -> NDArray[np.int64]:
     edges = np.cumsum(weights, dtype=np.float64) / float(weights.sum())
     edges[-1] = 1.0
     ends = np.floor(edges * rows + 0.5).astype(np.int64)
-    return ends - np.concatenate([[0], ends[:-1]])
+    return np.diff(ends, prepend=0)
 
 
 def plan_days(rows: int, first_day: date, days: int, drift: Drift = Drift.PUBLISHED) -> list[DayPlan]:

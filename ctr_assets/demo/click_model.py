@@ -40,7 +40,8 @@ class Pair:
     def effect(self, x: Impressions) -> NDArray[np.float64]:
         """In logits, shape (n,)."""
         product = self.left_numbers[getattr(x, self.left)] * self.right_numbers[getattr(x, self.right)]
-        return self.scale * np.tanh(DEEP_STEEPNESS * product)
+        effect: NDArray[np.float64] = self.scale * np.tanh(DEEP_STEEPNESS * product)
+        return effect
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class ClickModel:
 
     def deep(self, x: Impressions) -> NDArray[np.float64]:
         """The deep effects in logits, shape (n,)."""
-        return np.sum([pair.effect(x) for pair in self.pairs], axis=0)
+        total: NDArray[np.float64] = np.sum([pair.effect(x) for pair in self.pairs], axis=0)
+        return total
 
     def logits(self, x: Impressions) -> NDArray[np.float64]:
         """Logits without the intercept of the day, shape (n,)."""

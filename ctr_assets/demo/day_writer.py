@@ -116,7 +116,8 @@ def _logits(task: DayTask, x: Impressions) -> NDArray[np.float64]:
     if not task.plan.turn:
         return logits
     other = build_click_model(task.last_age, task.seed + 1).logits(x)
-    return np.cos(task.plan.turn) * logits + np.sin(task.plan.turn) * other
+    turned: NDArray[np.float64] = np.cos(task.plan.turn) * logits + np.sin(task.plan.turn) * other
+    return turned
 
 
 def _day_intercept(task: DayTask, vocabulary: Vocabulary) -> float:

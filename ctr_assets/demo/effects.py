@@ -30,7 +30,7 @@ def normal_effects(values: NDArray[np.bytes_], name: str, seed: int, width: int)
 def shrinkage(table: Table, column: str) -> NDArray[np.float64]:
     """Between 0 (rare) and 1 (frequent) for each entry's value in a column; shape (len(table),)."""
     _, codes = np.unique(table.columns[column], return_inverse=True)
-    share = np.bincount(codes, table.rows)[codes] / table.rows.sum()
+    share: NDArray[np.float64] = np.bincount(codes, table.rows)[codes] / table.rows.sum()
     return share / (share + HALF_EFFECT_SHARE)
 
 

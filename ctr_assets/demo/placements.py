@@ -37,7 +37,8 @@ def build_placements(last_age: int) -> Table:
 
 def is_app_traffic(placements: Table) -> NDArray[np.bool_]:
     """Shape (n,), bool: which placements are apps."""
-    return placements.columns["site_id"] == NO_SITE["site_id"]
+    is_app: NDArray[np.bool_] = placements.columns["site_id"] == NO_SITE["site_id"]
+    return is_app
 
 
 def _one_kind(kind: str, missing: dict[str, bytes], other_kind: str, other_missing: dict[str, bytes]) -> Table:

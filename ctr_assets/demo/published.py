@@ -32,7 +32,7 @@ class Published:
         c20_missing_rows: impressions whose C20 is -1.
         c20_head_share: C20 value -> share of the impressions whose C20 is not -1.
         sizes: "WIDTHxHEIGHT" (C15 and C16) -> impressions.
-        parents: child column -> head value -> its most frequent parents, in the order named in `values.py`.
+        parents: child column -> head value -> its most frequent parents; `made_up.add_parent` takes the position.
     """
 
     rows: int

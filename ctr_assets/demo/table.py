@@ -1,5 +1,7 @@
-"""A table: values of one or several columns that occur together, how often, and from which day on; and the ways to
-build one from a published head, a power-law tail and a parent column."""
+"""A table holds values of one or several columns that occur together, how often, and from which day on.
+
+It is built from a published head, a power-law tail and a parent column.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +46,8 @@ class Table:
         present_days = np.where(self.first_age < published_days, published_days - self.first_age, published_days)
         # Before 2014-10-21 the entries are those of that day.
         weights = np.where(self.first_age <= max(age_days, 0), self.rows / present_days, 0.0)
-        return weights / weights.sum()
+        chances: NDArray[np.float64] = weights / weights.sum()
+        return chances
 
     def concatenate(self, other: "Table") -> "Table":
         """Both tables' entries, this one's first; the columns must be the same."""

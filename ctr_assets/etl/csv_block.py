@@ -66,7 +66,7 @@ class CsvBlock:
     @property
     def lines(self) -> int:
         """Lines that something became of."""
-        return self.rows.num_rows + len(self.rejected) + self.blank
+        return int(self.rows.num_rows) + len(self.rejected) + self.blank
 
     def line_texts(self, lines: Sequence[int]) -> list[bytes]:
         """The bytes of some lines, without what ends them."""
@@ -79,7 +79,8 @@ class CsvBlock:
 def parse_block(text: bytes, csv_format: CsvFormat) -> CsvBlock:
     """Parse whole lines, of which the last may lack its line feed; ``text`` is not empty.
 
-    Where the block is not lines of unquoted fields throughout, only the pieces of it that are not pay for it.
+    A block of unquoted fields is parsed at one go. Any other is cut into pieces, and only the pieces with other lines
+    are looked at line by line.
     """
     block = _parse_unquoted(text, csv_format)
     if block is not None:
@@ -215,7 +216,8 @@ def _are_well_quoted(data: npt.NDArray[np.uint8], starts: Int, stops: Int) -> np
     at_start = (quotes == starts[line]) | (before == _COMMA) | (before == _QUOTE)
     at_stop = (quotes + 1 == stops[line]) | (after == _COMMA) | (after == _QUOTE)
     wrong = np.bincount(line[~np.where(opens, at_start, at_stop)], minlength=len(starts)) > 0
-    return ~wrong & (np.bincount(line, minlength=len(starts)) % 2 == 0)
+    well_quoted: npt.NDArray[np.bool_] = ~wrong & (np.bincount(line, minlength=len(starts)) % 2 == 0)
+    return well_quoted
 
 
 def _other_count(found: int, expected: int) -> str:

@@ -16,7 +16,7 @@ from ctr_assets.etl.counts import count_file
 from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS
 from ctr_assets.features import CATEGORICAL_COLUMNS
 from ctr_assets.storage import DataFile, ParquetPart, TableVersion
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import describe, open_sink
 
 _DELETED_AT_ONCE: Final = 16
 """In object storage a deletion is ~50 ms of waiting."""
@@ -35,7 +35,7 @@ class RawPart:
 def write_hashes(version: TableVersion, rows_file: str, hashes: list[Hashes]) -> DataFile:
     """Keep the hashes of the ids of a raw file's row groups until the day is looked through for repeats."""
     name = f"hashes-{rows_file.removesuffix('.parquet')}"
-    with write_bytes(version.store, version.folder, name) as sink:
+    with open_sink(version.store, version.folder, name) as sink:
         for of_group in hashes:
             sink.write(of_group)
     return describe(name, sink)

@@ -15,8 +15,8 @@ from ctr_assets.landing.containers import open_text
 from ctr_assets.landing.errors import LandingError
 
 BLOCK_BYTES: Final = 64 << 20
-"""Most bytes of CSV in one Arrow batch, about 400,000 impressions: one Parquet row group. More than a plain file is
-split at, so that a task has one dictionary a column and its readers have none to unify."""
+"""Most bytes of CSV in one Arrow batch: about 400,000 impressions, which become one Parquet row group. It is more than
+a task of a plain file has. Such a task writes one dictionary a column, and its readers have none to unify."""
 MAX_LINE_BYTES: Final = 1 << 20
 """Most of a line that is kept in memory: a longer one is rejected anyway."""
 WINDOW_BYTES: Final = 2048
@@ -56,7 +56,7 @@ def read_blocks(task: ParseTask, breaks: LineBreaks) -> Iterator[bytes]:
 
     Every line is in exactly one block of one task: the one in whose bytes it begins. ``breaks`` counts exactly the
     bytes of the task, so the sums of both over the tasks of a text tell whether a line was lost between two tasks. A
-    line longer than ``MAX_LINE_BYTES`` is cut, to something longer still. Raises LandingError, naming the file.
+    line longer than ``MAX_LINE_BYTES`` is cut, and stays longer than that. Raises LandingError, naming the file.
     """
     with open_text(task.text) as stream:
         yield from _of_stream(stream, task, breaks) if task.end is None else _of_range(stream, task, task.end, breaks)

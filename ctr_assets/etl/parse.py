@@ -12,10 +12,10 @@ import pyarrow as pa
 from ctr_assets.etl.csv_block import DICTIONARY, CsvBlock, CsvFormat, parse_block
 from ctr_assets.etl.lines import LineBreaks, read_blocks
 from ctr_assets.etl.plan import ParseTask
-from ctr_assets.etl.validate import UNDATED, RoundedValueError, Verdict, labels, refuse_rounded, validate
+from ctr_assets.etl.validate import RoundedValueError, Verdict, labels, refuse_rounded, validate
 from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_COLUMN, ID_COLUMN, LABEL_COLUMN, RAW_COLUMNS
 from ctr_assets.storage.prefetch import map_ahead
-from ctr_assets.tables import QUARANTINE_SCHEMA, RAW_SCHEMA
+from ctr_assets.tables import QUARANTINE_SCHEMA, RAW_SCHEMA, UNDATED
 
 PARSED_SCHEMA: Final = pa.schema(
     [

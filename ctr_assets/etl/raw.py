@@ -14,12 +14,19 @@ from ctr_assets.etl.deduplicate import Hashes, RawPart, deduplicate, discard_has
 from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
 from ctr_assets.etl.plan import ParseTask, plan_tasks
 from ctr_assets.etl.tasks import attempt, run_tasks
-from ctr_assets.etl.validate import UNDATED
 from ctr_assets.landing.account import LineAccount, check_closed
 from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.landing.files import find_files
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
-from ctr_assets.tables import LINE_ACCOUNT, QUARANTINE, QUARANTINE_SCHEMA, RAW_IMPRESSIONS, RAW_SCHEMA, columns_of
+from ctr_assets.tables import (
+    LINE_ACCOUNT,
+    QUARANTINE,
+    QUARANTINE_SCHEMA,
+    RAW_IMPRESSIONS,
+    RAW_SCHEMA,
+    UNDATED,
+    columns_of,
+)
 
 
 @dataclass
@@ -68,9 +75,9 @@ def ingest(
 ) -> Ingested:
     """Read the landing zone once and commit every day of ``days``; a day without rows becomes an empty table.
 
-    Raises :class:`~ctr_assets.landing.errors.LandingError` before anything is committed when a file is damaged, lacks a
-    column, was spoilt, changed meanwhile, when a line is not accounted for, or when more than ``max_quarantined_share``
-    of the rows read are rejected.
+    Raises :class:`~ctr_assets.landing.errors.LandingError` before anything is committed: when a file is damaged, lacks
+    a column, was spoilt or changed meanwhile; when a line is not accounted for; or when more than
+    ``max_quarantined_share`` of the rows read are rejected.
     """
     plan = plan_tasks(find_files(landing_url, days))
     raw = {day: store.begin(RAW_IMPRESSIONS, day) for day in days}

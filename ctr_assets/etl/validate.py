@@ -12,11 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_COLUMN, ID_COLUMN, LABEL_COLUMN, RAW_COLUMNS
-from ctr_assets.tables import RAW_SCHEMA
+from ctr_assets.tables import RAW_SCHEMA, UNDATED
 
 LABELS: Final = {"0": 0, "1": 1}
-UNDATED: Final = "undated"
-"""Stands where a day would for rows of an archive whose day cannot be told."""
 _ROUNDED: Final = r"^\d+([.,]\d+)?[eE]\+\d+$"
 _ROUNDED_ID: Final = rf"{_ROUNDED}|^\d+[.,]0+$"
 """Numbers as a spreadsheet or a data frame writes what it took for one: 1.00002E+19, 10000169349117863936.0."""
@@ -137,7 +135,8 @@ def _equal(column: pa.ChunkedArray, value: str) -> npt.NDArray[np.bool_] | None:
     if isinstance(array, pa.DictionaryArray):
         code = pc.index(array.dictionary, pa.scalar(value, pa.string())).as_py()
         return None if code < 0 else array.indices.to_numpy() == code
-    return pc.equal(array, value).to_numpy(zero_copy_only=False)
+    mask: npt.NDArray[np.bool_] = pc.equal(array, value).to_numpy(zero_copy_only=False)
+    return mask
 
 
 def refuse_rounded(text: bytes, rows: pa.Table) -> None:

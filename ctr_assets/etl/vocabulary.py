@@ -21,7 +21,7 @@ from ctr_assets.features import FEATURE_BY_NAME, FEATURES
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
 from ctr_assets.storage.ipc import from_ipc
 from ctr_assets.storage.manifest import VersionName
-from ctr_assets.storage.parts import write_text
+from ctr_assets.storage.parts import write_bytes
 from ctr_assets.storage.segments import BUCKETS, Index, Segment, merged_with
 from ctr_assets.storage.vocabulary import (
     CHAIN_FILE,
@@ -87,7 +87,7 @@ def _build_day(
         first_day=min(covered),
         level=level,
         files={outcome.bucket: outcome.index for outcome in outcomes if outcome.index},
-        chain=write_text(store, version.folder, CHAIN_FILE, json.dumps(covered)),
+        chain=write_bytes(store, version.folder, CHAIN_FILE, json.dumps(covered).encode()),
     )
     index = Index(features=tuple(FEATURE_BY_NAME), segments=(*segments[:merged_from], segment))
     known = [outcome.known for outcome in outcomes if outcome.known]
@@ -101,7 +101,7 @@ def _build_day(
             "new": {name: len(values) for name, values in new.items()},
             "min_counts": dict(limits),
             "chain": chain,
-            INDEX: write_text(store, version.folder, SEGMENTS_FILE, index.model_dump_json()).model_dump(),
+            INDEX: write_bytes(store, version.folder, SEGMENTS_FILE, index.model_dump_json().encode()).model_dump(),
         },
         created_by=created_by,
     )

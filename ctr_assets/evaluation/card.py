@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ctr_assets.evaluation.document import Cell, Section, Table, render_sections
-from ctr_assets.evaluation.scored import CONSTANT, WIDE_DEEP
-from ctr_assets.features import FEATURE_BY_NAME, Split
+from ctr_assets.evaluation.scored import CONSTANT, NAMES, WIDE_DEEP
+from ctr_assets.features import Split
 from ctr_assets.plain_text import in_markdown
 
 CARD_NAME: Final = "model_card.md"
@@ -27,12 +27,12 @@ def render_card(card: Card, version: str, figures: Figures, next_day: str, use: 
     """
     sections = (
         _identity(card, version),
-        _data(card),
-        _features(card),
         _figures(card, figures, next_day),
         _calibration(figures),
-        Section("Configuration", tables=(_table(("setting", "value"), card["config"].items(), text_columns=2),)),
         _limits(card, figures),
+        _data(card),
+        _features(card),
+        Section("Configuration", tables=(_table(("setting", "value"), card["config"].items(), text_columns=2),)),
     )
     title = f"# Click-through rate, Wide & Deep, {in_markdown(card['day'])}"
     what = "The probability that an impression is clicked, from its raw values."
@@ -98,18 +98,17 @@ def _features(card: Card) -> Section:
     features, sizes = card["features"], card["vocabulary_sizes"]
     lines = []
     for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
-        columns = FEATURE_BY_NAME[name].columns if name in FEATURE_BY_NAME else (name,)
         deep = features["deep"].get(name)
         parts = [*(["wide"] if name in features["wide"] else []), *([f"deep ({deep} numbers)"] if deep else [])]
-        lines.append((name, " × ".join(columns), ", ".join(parts), f"{size:,}", _percent(unknown_share(card, name))))
+        lines.append((name, ", ".join(parts), f"{size:,}", _percent(unknown_share(card, name))))
     text = (
         f"Preset {features['preset']}: {len(features['wide'])} wide features, {len(features['deep'])} deep ones. A "
-        "value has an id once it was seen often enough in training rows; every other one is unknown, and the unknown "
-        "values of a feature are all the same to the model. Rows count as unknown as they were when their day was "
-        "encoded, those of all splits."
+        "value has an id once it was seen often enough in training rows. Every other value is unknown, and the unknown "
+        "values of a feature are all the same to the model. A row counts as unknown if its value had no id when its "
+        "day was encoded; rows of all splits are counted."
     )
-    columns = ("feature", "made of", "read as", "values known", "rows unknown")
-    return Section("Features and the values that it knows", (text,), tables=(_table(columns, lines, text_columns=3),))
+    columns = ("feature", "read as", "values known", "rows unknown")
+    return Section("Features and the values that it knows", (text,), tables=(_table(columns, lines, text_columns=2),))
 
 
 def _figures(card: Card, figures: Figures, next_day: str) -> Section:
@@ -127,7 +126,7 @@ def _figures(card: Card, figures: Figures, next_day: str) -> Section:
     lines = [
         (
             rows_of.replace("_", " "),
-            model,
+            NAMES.get(model, model),
             _count(of.get("rows")),
             _count(of.get("clicks")),
             _figure(of.get("logloss"), of.get("logloss_standard_error")),
@@ -142,12 +141,12 @@ def _figures(card: Card, figures: Figures, next_day: str) -> Section:
         f"Of the training and validation rows: epoch {kept['best_epoch']} of {kept['epochs']}, training rows as they "
         "were met, with dropout. Validation chose the epoch, so it flatters a little. Test rows are of the same days "
         f"and were never learnt from. Next day, of which nothing was learnt: {next_day}.",
-        f"{CONSTANT} is the click rate of the training rows, said of every row. Normalized entropy is a logloss "
-        "divided by that of the rows' own click rate. What follows ± is a standard error, with hours and "
+        f"The {NAMES[CONSTANT]} is the click rate of the training rows, said of every row. Normalized entropy is a "
+        "logloss divided by that of the rows' own click rate. What follows ± is a standard error, with hours and "
         "devices taken as clusters.",
     ]
     notes = {
-        f"{of}, {model}: {note}"
+        f"{of.replace('_', ' ')}, {NAMES.get(model, model)}: {note}"
         for of, models in figures.items()
         for model, each in models.items()
         for note in each.get("notes", ())
@@ -160,7 +159,7 @@ def _calibration(figures: Figures) -> Section:
     lines = [
         (
             rows_of.replace("_", " "),
-            model,
+            NAMES.get(model, model),
             _figure(of.get("calibration_ratio"), of.get("calibration_ratio_standard_error")),
             _figure(of.get("expected_calibration_error")),
         )
@@ -180,13 +179,15 @@ def _limits(card: Card, figures: Figures) -> Section:
     least = max(shares, key=lambda name: shares[name])
     unknown = f" Least known is {least}: unknown in {shares[least]:.1%} of the rows." if shares[least] else ""
     ratios = [ratio for of in figures.values() if (ratio := of.get(WIDE_DEEP, {}).get("calibration_ratio"))]
-    checked = f"ratios of {min(ratios):.3f} to {max(ratios):.3f} above" if ratios else "it was not checked"
+    spread = " to ".join(dict.fromkeys(f"{ratio:.3f}" for ratio in (min(ratios), max(ratios)))) if ratios else ""
+    checked = f"the calibration ratio above: {spread}" if spread else "it was not checked"
     texts = (
         "It knows the log that it learnt from and no other: nothing here is about other networks, countries or years.",
         "A value that it never met is unknown, and one unknown is like another: the more of them, the closer the "
         f"answer is to that of an average impression.{unknown}",
         "It ages. Days after its own bring sites, creatives and rates that it never met, and it does worse on them. "
-        "Test rows are of its own days and do not show that; the next day does, and champion_validation of later ones.",
+        "The test rows are of its own days, so they do not show that. The next day does, and champion_validation shows "
+        "it for later days.",
         f"Its probabilities are right on average over many impressions ({checked}); of a small segment they may be "
         "far off: evaluation_report has them by segment.",
         "It is made to rank and to price impressions. It predicts clicks, neither their worth nor their cause, and is "

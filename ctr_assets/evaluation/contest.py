@@ -1,9 +1,9 @@
 """A day's model against the champion, by the same rule for whoever asks: report, check or promotion.
 
 They are judged on the rows of the day that follows both, of which neither has learnt (progressive validation, McMahan
-et al., "Ad click prediction: a view from the trenches", KDD 2013). Where there is no such day yet, the test split
-decides: that of the candidate's window, or of the champion's own day where the candidate is the older one, since an
-old model is at its best on old days.
+et al., "Ad click prediction: a view from the trenches", KDD 2013). Where there is no such day yet, the test split of
+the candidate's window decides. Of an older candidate it is the test split of the champion's own day: an old model is at
+its best on old days.
 """
 
 from collections.abc import Callable

@@ -13,6 +13,7 @@ from ctr_assets.plain_text import in_markdown, markdown_table
 
 Tone = Literal["", "better", "worse"]
 _TEMPLATE: Final = "document.html.j2"
+_FOLDED_ROWS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,11 @@ class Table:
     caption: str = ""
     groups: tuple[str, ...] = ()
     """What each column is of, the same for neighbours, as a second heading above; empty for none at all."""
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether HTML shows the caption alone until it is opened: a long table hides what comes after it."""
+        return bool(self.caption) and len(self.rows) > _FOLDED_ROWS
 
     @property
     def spans(self) -> list[tuple[str, int]]:

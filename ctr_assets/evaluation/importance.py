@@ -21,8 +21,8 @@ from ctr_assets.storage.rows import iter_split
 from ctr_assets.tables import ENCODED_SCHEMA
 
 SAMPLE_ROWS: Final = 100_000
-"""Rows that are shuffled at most: on demo data an importance of 0.01 nats then has a standard error of 0.0003, and all
-features take 11 s of CPU time on two cores (19 s with the original preset)."""
+"""Rows that are shuffled at most. On demo data an importance of 0.01 nats then has a standard error of 0.0003. All
+features take 11 s of CPU time on two cores, 19 s with the original preset."""
 REPEATS: Final = 3
 """Shuffles of each feature. Five took twice as long and lowered the standard errors by 6 %."""
 SEED: Final = 0
@@ -96,10 +96,10 @@ def with_ids(rows: pa.Table, feature: str, ids: npt.NDArray[Any]) -> pa.Table:
 def standard_error(increases: npt.NDArray[np.float64], lenders: npt.NDArray[np.int64]) -> float:
     """Of the mean of ``increases[s, i]``: of row i in shuffle s, with the value of row ``lenders[s, i]``.
 
-    Both shapes are ``(shuffles, rows)``. A row counts twice, as the one that borrows a value and as the one that lends
-    its own, so the mean is a U-statistic (Fisher et al., section 3) and its variance has two parts (Hoeffding 1948):
-    what each row brings in both roles, over the rows, and what only the pair brings, over rows and shuffles. What two
-    shuffles have in common tells the first from the second.
+    Both shapes are ``(shuffles, rows)``. A row counts twice: it borrows a value, and it lends its own. So the mean is a
+    U-statistic (Fisher et al., section 3), whose variance has two parts (Hoeffding 1948). The first is what each row
+    brings in both roles; it shrinks with the rows. The second is what only the pair brings; it shrinks with rows and
+    shuffles. What two shuffles have in common tells the first from the second.
     """
     shuffles, rows = increases.shape
     lending = np.empty_like(increases)

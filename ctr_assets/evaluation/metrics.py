@@ -123,7 +123,9 @@ def entropy(rate: float) -> float:
     return float(-(rate * np.log(rate) + (1 - rate) * np.log1p(-rate)))
 
 
-def reliability_bins(labels: Labels, probabilities: Probabilities, bins: int = CALIBRATION_BINS) -> npt.NDArray:
+def reliability_bins(
+    labels: Labels, probabilities: Probabilities, bins: int = CALIBRATION_BINS
+) -> npt.NDArray[np.float64]:
     """Mean prediction, click-through rate and rows of each bin of equal mass, shape ``(at most bins, 3)``.
 
     Equal predictions always share a bin, so the order of the rows does not matter and a constant prediction has one

@@ -1,4 +1,4 @@
-"""Whether a candidate becomes the champion: a pure decision; why it is so, ``docs/promotion.md``."""
+"""Whether a candidate becomes the champion: a pure decision; why it is so, ``docs/concepts/promotion.md``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ctr_assets.evaluation.comparison import Comparison
 
 MARGIN: Final = 0.005
 """A fresher candidate must be shown to be worse by no more than this share of the champion's logloss: the one-sided
-test of non-inferiority. Chosen by replay (``docs/promotion.md``)."""
+test of non-inferiority. Chosen by replay (``docs/concepts/promotion.md``)."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,15 @@ def decide(
 ) -> Decision:
     """Whether the candidate takes the champion's place.
 
-    It must have a lower logloss than every baseline (nats a row, all on the same rows; None where those rows leave it
-    undefined). Beside the champion it must be better by more than chance; or, where it ``is_fresher``, shown to be
-    worse by no more than :data:`MARGIN`, since what is in use grows worse every day that it is not replaced.
-    ``champion`` is None where there is nothing to compare on; then it stays, unless ``no_comparison`` says why there is
-    none to compare with. An ``account`` is told among the reasons.
+    It must have a lower logloss than every baseline, in nats a row and all on the same rows. One that the rows leave
+    undefined is None, and is not beaten.
+
+    Beside the champion it must be better by more than chance. Where it ``is_fresher`` it need only be shown to be worse
+    by no more than :data:`MARGIN`: what is in use grows worse every day that it is not replaced.
+
+    ``champion`` is the comparison with the champion, None where there are no rows to compare on; then the champion
+    stays. ``no_comparison`` says why there is no champion to compare with; then the baselines decide. An ``account`` is
+    told among the reasons.
     """
     if candidate is None:
         return Decision(False, "the candidate has no rows to be judged by", ("Its logloss is not defined",))

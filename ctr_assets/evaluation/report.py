@@ -1,6 +1,6 @@
 """What an evaluation report says: the figures of a day's model as words, tables and pictures. Computes nothing new."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,30 +13,25 @@ from ctr_assets.evaluation.importance import REPEATS, Importance
 from ctr_assets.evaluation.metrics import Assessment, Metrics
 from ctr_assets.evaluation.plots import colours_of, precision_recall, reliability, roc, score_distribution
 from ctr_assets.evaluation.report_plots import calibration_by_segment, feature_importances, training_curve
+from ctr_assets.evaluation.report_tables import (
+    CHALLENGER,
+    CHAMPION,
+    NAMES,
+    behind,
+    differences_table,
+    figures_table,
+    segment_models,
+    segment_table,
+    with_error,
+)
 from ctr_assets.evaluation.scored import CONSTANT, GBT, LOGISTIC, WIDE_DEEP, RowsOf
 from ctr_assets.evaluation.scored import NAMES as MODEL_NAMES
 from ctr_assets.evaluation.segments import Segment
-from ctr_assets.evaluation.uncertainty import Estimate
 from ctr_assets.features import Split
-from ctr_assets.plain_text import visible
 from ctr_assets.storage import Manifest
 
-CHALLENGER: Final = "challenger"
-CHAMPION: Final = "champion"
-BEST_REACHABLE: Final = "best reachable"
-NAMES: Final = {**MODEL_NAMES, WIDE_DEEP: CHALLENGER}
-"""What a report calls the evaluated models."""
 TOP_IMPORTANCES: Final = 12
 
-_COMPARED: Final = {
-    "logloss": "logloss",
-    "roc_auc": "ROC AUC",
-    "normalized_entropy": "normalized entropy",
-    "pr_auc": "PR AUC",
-    "calibration_ratio": "calibration ratio",
-    "expected_calibration_error": "calibration error",
-}
-_LESS_IS_BETTER: Final = ("logloss", "normalized_entropy", "expected_calibration_error")
 _GLOSSARY: Final = (
     "Logloss is in nats a row. Normalized entropy is the logloss divided by the entropy of the rows' own click rate: "
     "below 1 a model knows more than the rate. Calibration ratio is the mean prediction divided by the click rate: "
@@ -88,10 +83,10 @@ def build_report(figures: Figures, written: str) -> Document:
     days = f"{len(window)} day{'s' if len(window) > 1 else ''}, {window[0]} to {window[-1]}"
     return Document(
         title=f"Click-through rate model of {figures.day}",
-        subtitle=f"Wide & Deep, window of {days}, {started_from(figures.card)}; {against}",
+        subtitle=f"Wide & Deep, window of {days}; {against}",
         verdict=verdict,
         tone=tone,
-        reasons=figures.contest.decision.reasons,
+        reasons=tuple(each for each in figures.contest.decision.reasons if not _says(verdict, each)),
         key_figures=() if figures.headline is None else key_figures(figures.headline),
         sections=(
             *(() if figures.headline is None else (standing(figures.headline),)),
@@ -105,6 +100,10 @@ def build_report(figures: Figures, written: str) -> Document:
         ),
         footer=f"{written}; the verdict is champion_model's own rule against the champion as it was then. {_GLOSSARY}",
     )
+
+
+def _says(verdict: str, reason: str) -> bool:
+    return reason[:1].lower() + reason[1:] in verdict
 
 
 def key_figures(headline: Headline) -> tuple[KeyFigure, ...]:
@@ -131,7 +130,7 @@ def standing(headline: Headline) -> Section:
         (
             Cell(model),
             Cell(with_error(each.logloss)),
-            Cell("–") if model == CHALLENGER else _behind(each.logloss_behind, best),
+            Cell("–") if model == CHALLENGER else behind(each.logloss_behind, best),
             Cell("–" if each.roc_auc is None else with_error(each.roc_auc)),
         )
         for model, each in headline.standings.items()
@@ -141,85 +140,8 @@ def standing(headline: Headline) -> Section:
         "model has learnt from. After ± is one standard error, with hours and devices taken as clusters; a difference "
         f"of less than {STANDARD_ERRORS:g} of them may be chance."
     )
-    columns = ("model", "logloss", "more than the challenger's", "ROC AUC")
+    columns = ("model", "logloss", "above the challenger's logloss", "ROC AUC")
     return Section("How good it is", (text,), tables=(Table(columns, lines),))
-
-
-def with_error(estimate: Estimate) -> str:
-    """A figure and its standard error."""
-    error = estimate.standard_error
-    return f"{estimate.value:.4f}" + ("" if error is None else f" ± {error:.4f}")
-
-
-def _behind(difference: Estimate, challenger: float) -> Cell:
-    """By how much another model's logloss is more than the challenger's; its tone is the challenger's."""
-    tone: Tone = ""
-    if difference.standard_error is not None and abs(difference.value) > STANDARD_ERRORS * difference.standard_error:
-        tone = "better" if difference.value > 0 else "worse"
-    relative = f" ({difference.value / challenger:+.2%})" if challenger else ""
-    error = "" if difference.standard_error is None else f" ± {difference.standard_error:.4f}"
-    return Cell(f"{difference.value:+.4f}{error}{relative}", tone)
-
-
-def figures_table(metrics: Mapping[str, Metrics], caption: str = "") -> Table:
-    """One line a model."""
-    lines = (
-        (Cell(model), *(Cell(number(getattr(each, name))) for name in _COMPARED)) for model, each in metrics.items()
-    )
-    return Table(("model", *_COMPARED.values()), tuple(lines), caption=caption)
-
-
-def differences_table(metrics: Mapping[str, Metrics], challenger: str) -> Table:
-    """The challenger minus each other model."""
-    lines = (
-        (Cell(f"minus {model}"), *(difference(name, metrics[challenger], each) for name in _COMPARED))
-        for model, each in metrics.items()
-        if model != challenger
-    )
-    return Table(("challenger", *_COMPARED.values()), tuple(lines), caption="Differences; the logloss also in percent")
-
-
-def difference(name: str, ours: Metrics, theirs: Metrics) -> Cell:
-    """Our figure minus theirs; its tone says whose is better. A calibration ratio is better when it is nearer to 1."""
-    a, b = getattr(ours, name), getattr(theirs, name)
-    if a is None or b is None:
-        return Cell("–")
-    gain = abs(b - 1) - abs(a - 1) if name == "calibration_ratio" else b - a if name in _LESS_IS_BETTER else a - b
-    text = f"{a - b:+.4f}" + (f" ({a / b - 1:+.2%})" if name == "logloss" else "")
-    return Cell(text, "" if gain == 0 else "better" if gain > 0 else "worse")
-
-
-def segment_models(models: Iterable[str]) -> list[str]:
-    """The models that are told by segment: a constant rate tells nothing there that the click rate does not."""
-    return [model for model in models if model != NAMES[CONSTANT]]
-
-
-def segment_table(segments: Sequence[Segment], models: Sequence[str], caption: str = "") -> Table:
-    """One line a segment: its rows, and of each model mean prediction, calibration ratio, logloss and ROC AUC.
-
-    Without a ``caption`` the first column names the segmentation.
-    """
-    largest = max((each.rows for each in segments), default=1)
-    lines = []
-    for each in segments:
-        cells = [] if caption else [Cell(each.segmentation)]
-        cells += [Cell(visible(each.name)), Cell(f"{each.rows:,}", share=each.rows / largest)]
-        cells += [Cell(f"{each.clicks:,}"), Cell(f"{each.click_rate:.4f}")]
-        for model in models:
-            of = each.metrics[model]
-            figures = (each.mean_predictions[model], of.calibration_ratio, of.logloss, of.roc_auc)
-            cells += [Cell(number(figure)) for figure in figures]
-        lines.append(tuple(cells))
-    names = ("segment",) if caption else ("segmentation", "segment")
-    of_rows, of_model = (*names, "rows", "clicks", "click rate"), ("mean", "calibration", "logloss", "AUC")
-    groups = (*("" for _ in of_rows), *(model for model in models for _ in of_model))
-    columns = (*of_rows, *(of_model * len(models)))
-    return Table(columns, tuple(lines), text_columns=len(names), caption=caption, groups=groups)
-
-
-def number(value: float | None) -> str:
-    """Four decimals; a dash where undefined."""
-    return "–" if value is None else f"{value:.4f}"
 
 
 def _comparison(figures: Figures) -> Section:
@@ -297,6 +219,7 @@ def _training(figures: Figures) -> Section:
     features = card["features"]
     rows = {
         "version": (model.version, gbt.version, logistic.version),
+        "start": (started_from(card), "from scratch", "from scratch"),
         "engine": (
             f"PyTorch {libraries_of(card)['torch']}",
             f"Spark {gbt_card.get('spark_version', '(not recorded)')}",
@@ -315,7 +238,7 @@ def _training(figures: Figures) -> Section:
         ),
         "configuration": tuple(_settings(each["config"]) for each in (card, gbt_card, logistic_card)),
         "wall time": tuple(_seconds(each) for each in (model, gbt, logistic)),
-        "device": (model.properties.get("device", "(not recorded)"), "CPU", "CPU"),
+        "device": (model.properties.get("device", "(not recorded)"), "cpu", "cpu"),
         "asset code version": (
             model.created_by.get("code_version") or card["code_version"],
             *(each.created_by.get("code_version", "") for each in (gbt, logistic)),
@@ -328,9 +251,12 @@ def _training(figures: Figures) -> Section:
     )
     text = "Rows of the window: " + ", ".join(f"{count:,} {split.value}" for split, count in splits.items())
     kept = card["metrics"]
-    epochs = f"Wide & Deep kept epoch {kept['best_epoch']} of {kept['epochs']}, the one of least validation logloss"
-    curve = Picture("Logloss by epoch", training_curve(card["curve"]))
-    return Section("Trained on", (f"{text}. {epochs}.",), (curve,), (table,))
+    epochs = (
+        f"Wide & Deep kept epoch {kept['best_epoch']} of {kept['epochs']}, the one of least validation logloss: "
+        f"{kept['train_logloss']:.4f} on its training rows, {kept['validation_logloss']:.4f} on validation rows"
+    )
+    curve = (Picture("Logloss by epoch", training_curve(card["curve"])),) if len(card["curve"]) > 1 else ()
+    return Section("Trained on", (f"{text}. {epochs}.",), curve, (table,))
 
 
 def _importances(figures: Figures) -> Section:
@@ -347,13 +273,11 @@ def _importances(figures: Figures) -> Section:
     )
     png = feature_importances(figures.importances, figures.importance_rows)
     lines = tuple(
-        (Cell(each.feature), Cell(f"{each.increase:.5f}"), Cell(f"{each.standard_error:.5f}"))
+        (Cell(each.feature), Cell(f"{each.increase:z.5f}"), Cell(f"{each.standard_error:.5f}"))
         for each in figures.importances
     )
-    table = Table(("feature", "increase of the logloss", "standard error"), lines)
-    return Section(
-        "What the network looks at", texts, (Picture("Permutation importance", png, is_wide=True),), (table,)
-    )
+    table = Table(("feature", "increase of the logloss", "standard error"), lines, caption="Every feature")
+    return Section(title, texts, (Picture("Permutation importance", png, is_wide=True),), (table,))
 
 
 def _gbt_importances(gbt_card: dict[str, Any]) -> Section:

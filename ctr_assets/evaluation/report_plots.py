@@ -43,8 +43,9 @@ def calibration_by_segment(segments: Sequence[Segment], colours: Mapping[str, st
         axis.set_major_locator(_ticks())
         axis.set_major_formatter("{x:g}")
         axis.set_minor_formatter("")
-    if hours.get_legend_handles_labels()[0]:
-        hours.legend(fontsize=9)
+    handles, labels = hours.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=9, frameon=False)
     return to_png(figure)
 
 
@@ -83,7 +84,7 @@ def feature_importances(importances: Sequence[Importance], rows: int) -> bytes:
     axes.errorbar(increases, positions, xerr=errors, fmt="none", ecolor="#333333", capsize=2, linewidth=1)
     ends = np.maximum(0, increases + errors)
     for position, each, end in zip(positions, importances, ends, strict=True):
-        text = f"{each.increase:.5f} ± {each.standard_error:.5f}"
+        text = f"{each.increase:z.5f} ± {each.standard_error:.5f}"
         beside: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 8}
         axes.annotate(text, (end, position), color="#555555", **beside)
     axes.set_yticks(positions, [in_picture(each.feature) for each in importances], fontsize=9)

@@ -102,8 +102,8 @@ def write_scored(
 def read_scored(store: Store, manifest: Manifest, rows_of: RowsOf, column: str) -> npt.NDArray[Any]:
     """One column of the scored rows, shape ``(n,)``, in the order of :func:`write_scored`."""
     with store.parquet(manifest, store.file(manifest, rows_of.file_name)) as parquet:
-        column_read: pa.ChunkedArray = parquet.read(columns=[column], use_threads=store.is_local).column(column)
-        return column_read.to_numpy()
+        values: npt.NDArray[Any] = parquet.read(columns=[column], use_threads=store.is_local).column(column).to_numpy()
+    return values
 
 
 def score_rows(

@@ -36,12 +36,11 @@ class Segmentation:
 
 @dataclass(frozen=True)
 class Segment:
-    """The figures of each model on the rows of one segment, and the mean click probability that it predicts."""
+    """The figures of each model on the rows of one segment."""
 
     segmentation: str
     name: str
     metrics: dict[str, Metrics]
-    mean_predictions: dict[str, float]
 
     @property
     def rows(self) -> int:
@@ -104,6 +103,5 @@ def evaluate_segments(
             if start < end:
                 rows = order[start:end]
                 metrics = {model: evaluate(labels[rows], each[rows]) for model, each in probabilities.items()}
-                means = {model: float(each[rows].mean(dtype=np.float64)) for model, each in probabilities.items()}
-                segments.append(Segment(segmentation, name, metrics, means))
+                segments.append(Segment(segmentation, name, metrics))
     return segments

@@ -114,9 +114,9 @@ def compare(
 def auc_of_rows(labels: Labels, probabilities: Probabilities) -> Values | None:
     """A value a row whose mean is the ROC AUC, shape ``(n,)``; None where the rows are of one class only.
 
-    Of a clicked row the share of the others that it is ranked above, of any other row the share of clicked ones that
-    are ranked above it (their "placements": DeLong et al., Biometrics 44, 1988; with clusters Obuchowski, Biometrics
-    53, 1997), so weighted that the variance of the mean is that of the AUC.
+    The placement of a clicked row is the share of the other rows that it is ranked above. That of any other row is the
+    share of clicked rows that are ranked above it. Placements are weighted so that the variance of their mean is that
+    of the AUC (DeLong et al., Biometrics 44, 1988; with clusters Obuchowski, Biometrics 53, 1997).
     """
     clicks = int(labels.sum(dtype=np.int64))
     others = len(labels) - clicks
@@ -136,7 +136,7 @@ def auc_of_rows(labels: Labels, probabilities: Probabilities) -> Values | None:
 def ratio_of_rows(labels: Labels, probabilities: Probabilities) -> Values | None:
     """A value a row whose mean is the calibration ratio, shape ``(n,)``; None where no row was clicked.
 
-    So that the variance of the mean is that of the ratio of means, to first order (the delta method).
+    The variance of that mean is the variance of the ratio of means, to first order (the delta method).
     """
     rate = float(labels.mean(dtype=np.float64)) if len(labels) else 0.0
     if not rate:

@@ -69,8 +69,8 @@ def name_rows(encoded: Sequence[Manifest], rows_of: RowsOf) -> str:
 def account(store: Store, champion: Manifest, newest: str) -> Comparison | None:
     """What ``champion_validation`` keeps of the champion beside the newest models, over the last days that were new.
 
-    It is told and does not decide: its models are not the candidate (``docs/promotion.md``). A day whose manifest is
-    damaged is left out. None where nothing is kept.
+    It is told and does not decide: its models are not the candidate (``docs/concepts/promotion.md``).
+    A day whose manifest is damaged is left out. None where nothing is kept.
     """
     kept: list[Comparison] = []
     for day in (shift(newest, -n) for n in range(ACCOUNT_DAYS)):

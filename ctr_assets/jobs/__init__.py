@@ -28,4 +28,4 @@ PYTORCH_JOBS: Final = (
 """Jobs whose ``run`` takes ``(params, report)``."""
 
 DISTRIBUTED_JOBS: Final = ("wide_deep_model",)
-"""PyTorch jobs that share their work among ranks; of any other, several ranks would each do and commit all of it."""
+"""PyTorch jobs that share their work among ranks. Of any other, rank 0 does all and the other ranks nothing."""

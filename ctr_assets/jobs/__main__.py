@@ -13,13 +13,13 @@ from dagster_pipes import (
     PipesContext,
     PipesDefaultMessageWriter,
     PipesEnvVarParamsLoader,
-    PipesGCSMessageWriter,
     PipesMessageWriter,
     open_dagster_pipes,
 )
 from pydantic import ValidationError
 
-from ctr_assets.jobs import PYTORCH_JOBS, SPARK_JOBS
+from ctr_assets.jobs import DISTRIBUTED_JOBS, PYTORCH_JOBS, SPARK_JOBS
+from ctr_assets.jobs.messages import ContinuedMessageWriter
 from ctr_assets.jobs.report import PipesReport, Report, SilentReport, TerminalReport
 from ctr_assets.problems import SettingsError, problems
 
@@ -60,7 +60,8 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     die_with_launcher()
     if int(os.environ.get("RANK", "0")) != 0:
-        run_job(args.name, args.params, SilentReport())
+        if args.name in DISTRIBUTED_JOBS:
+            run_job(args.name, args.params, SilentReport())
     elif PipesEnvVarParamsLoader().is_dagster_pipes_process():
         with open_dagster_pipes(message_writer=message_writer()) as pipes:
             run_job_reporting(args.name, args.params, pipes)
@@ -78,7 +79,7 @@ def message_writer() -> PipesMessageWriter[Any]:
         return PipesDefaultMessageWriter()
     from google.cloud.storage import Client
 
-    return PipesGCSMessageWriter(Client(), interval=1.0)
+    return ContinuedMessageWriter(Client(), interval=1.0)
 
 
 def die_with_launcher(poll_seconds: float = 1.0) -> None:

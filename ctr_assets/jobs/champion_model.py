@@ -11,7 +11,6 @@ decision, ``none`` at first); of the comparison with the champion (left out when
 decision (left out while there is none).
 """
 
-import os
 from typing import Any
 
 from pydantic import Field
@@ -36,8 +35,6 @@ class Params(DayParams):
 
 def run(params: Params, report: Report) -> None:
     """Decide, commit if promoted, and report in any case."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process decides
     store = Store(params.store_url)
     contest = hold_contest(store, params.day, lambda model: load_model(store, model, report))
     decision, champion = contest.decision, contest.champion

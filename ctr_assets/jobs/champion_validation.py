@@ -1,4 +1,4 @@
-"""Job ``champion_validation``: the champion, and the newest other model, on a day's impressions as in use.
+"""Job ``champion_validation``: the champion, and the newest other model, on a day's impressions as met in use.
 
 A day after the champion's own is scored whole: no model has learnt from it yet (progressive validation, McMahan et al.,
 "Ad click prediction: a view from the trenches", KDD 2013). Of any earlier day only the test split is scored, because
@@ -11,8 +11,6 @@ The manifest's properties are what the retraining sensor reads: ``champion_day``
 ``candidate_day``, ``candidate_version``, ``candidate_metrics`` and ``comparison``, None where there is no other model.
 """
 
-import json
-import os
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -33,7 +31,7 @@ from ctr_assets.jobs.parameters import DayParams
 from ctr_assets.jobs.report import Report, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Manifest, Store, UnreadableError
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_json
 from ctr_assets.tables import CHAMPION_VALIDATION, ENCODED_FEATURES, WIDE_DEEP_MODEL
 
 VALIDATION_NAME: Final = "validation.json"
@@ -60,8 +58,6 @@ class Params(DayParams):
 
 def run(params: Params, report: Report) -> None:
     """Score, commit and report one day."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
     encoded = store.manifest(ENCODED_FEATURES, day)
@@ -91,10 +87,9 @@ def run(params: Params, report: Report) -> None:
         "comparison": beside and beside.comparison.to_properties(),
     }
     version = store.begin(CHAMPION_VALIDATION, day)
-    with write_bytes(store, version.folder, VALIDATION_NAME) as sink:
-        sink.write(json.dumps({"day": day, **properties}, indent=1).encode())
+    rows = assessment.metrics.rows if assessment else 0
     committed = version.commit(
-        [describe(VALIDATION_NAME, sink, rows=assessment.metrics.rows if assessment else 0)],
+        [write_json(store, version.folder, VALIDATION_NAME, {"day": day, **properties}, rows)],
         {},
         inputs=[encoded, *([] if champion is None else [champion]), *([] if beside is None else [beside.candidate])],
         properties=properties,

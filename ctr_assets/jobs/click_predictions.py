@@ -2,7 +2,8 @@
 
 One row for each row of ``raw_impressions``, in its order. A day without labels gets ``submission.csv.gz`` besides, in
 the form of Kaggle's competition. Days that are encoded with the champion's ids, or with ids that continue them, go the
-fast way; any other day (one before the champion's own was encoded with what was known then) through ``serving_model``.
+fast way. Any other day goes through ``serving_model``, such as one before the champion's own: it was encoded with what
+was known then.
 """
 
 import os
@@ -37,8 +38,6 @@ class Params(DayParams):
 
 def run(params: Params, report: Report) -> None:
     """Predict, commit and report one day."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
     champion, encoded = store.manifest(CHAMPION_MODEL, CURRENT), store.manifest(ENCODED_FEATURES, day)

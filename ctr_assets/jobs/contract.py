@@ -44,7 +44,7 @@ def _pictures_of(rows_of: str) -> dict[str, str]:
     return {f"{rows_of}/{name}": f"picture of {rows_of} rows" for name in _PICTURES}
 
 
-_REPORTED_MODELS: Final = (
+REPORTED_MODELS: Final = (
     *("challenger", "champion"),
     *(NAMES[model].replace(" ", "_") for model in BASELINES),
     "best_reachable",
@@ -155,7 +155,7 @@ _REPORTED: Final[dict[str, dict[str, str]]] = {
         "verdict": "what champion_model's rule says, against the champion as it is",
         "champion_day": "day of that champion, or none",
         "judged_on": "the rows of the following figures: the next day's where they are scored, else the test rows",
-        **{f"{model}/{figure}": meaning for model in _REPORTED_MODELS for figure, meaning in _FIRST_FIGURES.items()},
+        **{f"{model}/{figure}": meaning for model in REPORTED_MODELS for figure, meaning in _FIRST_FIGURES.items()},
         "app/calibration_ratio": "mean prediction divided by click rate on app traffic (wide_deep)",
         "site/calibration_ratio": "mean prediction divided by click rate on site traffic (wide_deep)",
         "path": "the HTML file, complete in itself",
@@ -253,29 +253,15 @@ _OPTIONAL: Final[dict[str, set[str]]] = {
 OPTIONAL: Final = {asset: {*_OPTIONAL.get(asset, ()), "external_job"} for asset in METADATA}
 
 
-def markdown_table() -> str:
-    """The contract as the README shows it; the figures of all models and row sets as one pattern."""
-    lines = ["| asset | key | meaning |", "|---|---|---|"]
-    for asset, keys in METADATA.items():
-        if asset == "evaluation_metrics":
-            metrics = {f"ROWS/MODEL/{metric}": meaning for metric, meaning in _METRICS.items()}
-            pictures = {f"ROWS/{name}": "picture" for name in _PICTURES}
-            keys = {key: meaning for key, meaning in keys.items() if "test/" not in key and "next_day/" not in key}
-            keys = {**metrics, **pictures, **keys}
-        if asset == "evaluation_report":
-            names = re.compile(rf"^({'|'.join(_REPORTED_MODELS)})/")
-            keys = {names.sub("CONTESTANT/", key): meaning for key, meaning in keys.items()}
-        optional = OPTIONAL[asset]
-        for position, (key, meaning) in enumerate(keys.items()):
-            note = " (left out where undefined)" if key in optional else ""
-            lines.append(f"| {f'`{asset}`' if position == 0 else ''} | `{key}` | {meaning}{note} |")
-    *models, last = (f"`{model}`" for model in MODELS)
-    patterns = (
-        f"`ROWS` is `test` or `next_day`, `MODEL` is {', '.join(models)} or {last}, `CONTESTANT` is "
-        f"{', '.join(f'`{name}`' for name in _REPORTED_MODELS)}; a figure that is undefined is left out."
-    )
-    return "\n".join([*lines, "", patterns])
-
-
-if __name__ == "__main__":
-    print(markdown_table())  # noqa: T201
+def told_as_patterns() -> dict[str, dict[str, str]]:
+    """The contract with the figures of all models and row sets as one key: ROWS/MODEL/logloss, CONTESTANT/logloss."""
+    metrics = {f"ROWS/MODEL/{metric}": meaning for metric, meaning in _METRICS.items()}
+    pictures = {f"ROWS/{name}": "picture" for name in _PICTURES}
+    evaluated = {k: v for k, v in METADATA["evaluation_metrics"].items() if not k.startswith(("test/", "next_day/"))}
+    reported = METADATA["evaluation_report"].items()
+    names = re.compile(rf"^({'|'.join(REPORTED_MODELS)})/")
+    return {
+        **METADATA,
+        "evaluation_metrics": {**metrics, **pictures, **evaluated},
+        "evaluation_report": {names.sub("CONTESTANT/", key): meaning for key, meaning in reported},
+    }

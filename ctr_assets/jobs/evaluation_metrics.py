@@ -16,8 +16,6 @@ Reported metadata, with the same keys each day:
 A figure that the rows leave undefined has no key; ``summary`` says why.
 """
 
-import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -50,7 +48,7 @@ from ctr_assets.jobs.parameters import WindowParams
 from ctr_assets.jobs.report import Report, markdown, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.storage import Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_json
 from ctr_assets.storage.vocabulary import chain_of
 from ctr_assets.storage.window import WindowError, check_window, stale_days
 from ctr_assets.tables import (
@@ -82,8 +80,6 @@ class Params(WindowParams):
 
 def run(params: Params, report: Report) -> None:
     """Score, commit and report one day."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all; a second would commit the same day against the first
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
     encoded = {RowsOf.TEST: check_window(store, day, params.window)}
@@ -105,13 +101,16 @@ def run(params: Params, report: Report) -> None:
     assessments = {rows_of.value: assess_rows(store, scored, rows_of) for rows_of in encoded}
     metrics = {of: {model: each.metrics for model, each in models.items()} for of, models in assessments.items()}
     figures = {of: {model: asdict(each) for model, each in of_models.items()} for of, of_models in metrics.items()}
-    properties = {"day": day, "window": params.window, "next_day": next_day_text, "base_rate": base_rate}
+    properties = {
+        "day": day,
+        "window": params.window,
+        "next_day": next_day_text,
+        "base_rate": base_rate,
+        "metrics": figures,
+    }
     version = store.begin(EVALUATION_METRICS, day)
-    with write_bytes(store, version.folder, METRICS_NAME) as sink:
-        sink.write(json.dumps({**properties, "metrics": figures}, indent=1).encode())
-    properties = {**properties, "metrics": figures}
     version.commit(
-        [describe(METRICS_NAME, sink)],
+        [write_json(store, version.folder, METRICS_NAME, properties)],
         {},
         inputs=[*inputs, scored],
         properties=properties,

@@ -5,7 +5,6 @@ figure comes from the rows that ``evaluation_metrics`` scored; the champion is s
 ``report.html``, one file that needs no other, ``report.md``, and ``model_card.md``.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -25,17 +24,16 @@ from ctr_assets.evaluation.evaluated import as_evaluated, evaluated_days, figure
 from ctr_assets.evaluation.headline import Headline, headline
 from ctr_assets.evaluation.importance import permutation_importances, sample_rows
 from ctr_assets.evaluation.metrics import assess
-from ctr_assets.evaluation.report import (
+from ctr_assets.evaluation.report import Figures, build_report
+from ctr_assets.evaluation.report_plots import feature_importances
+from ctr_assets.evaluation.report_tables import (
     BEST_REACHABLE,
     CHALLENGER,
     CHAMPION,
     NAMES,
-    Figures,
-    build_report,
     segment_models,
     segment_table,
 )
-from ctr_assets.evaluation.report_plots import feature_importances
 from ctr_assets.evaluation.scored import RowsOf, read_scored
 from ctr_assets.evaluation.segments import APP, SITE, TRAFFIC, Segment, evaluate_segments, read_segmentations
 from ctr_assets.evaluation.uncertainty import read_clusters
@@ -47,7 +45,7 @@ from ctr_assets.jobs.report import Report, markdown, path, picture
 from ctr_assets.jobs.throughput import throughput
 from ctr_assets.oracle import true_probabilities
 from ctr_assets.storage import Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_bytes
 from ctr_assets.tables import (
     EVALUATION_REPORT,
     FEATURE_VOCABULARY,
@@ -70,8 +68,6 @@ class Params(DayParams):
 
 def run(params: Params, report: Report) -> None:
     """Compute, write, commit and report one day."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all
     started = time.monotonic()
     store, day = Store(params.store_url), params.day
     contest = hold_contest(store, day, lambda model: load_model(store, model, report))
@@ -88,11 +84,8 @@ def run(params: Params, report: Report) -> None:
         contest.evaluation.properties["next_day"],
     )
     texts = {HTML_NAME: render_html(document), MARKDOWN_NAME: render_markdown(document), CARD_NAME: card}
-    version, files = store.begin(EVALUATION_REPORT, day), []
-    for name, text in texts.items():
-        with write_bytes(store, version.folder, name) as sink:
-            sink.write(text.encode())
-        files.append(describe(name, sink))
+    version = store.begin(EVALUATION_REPORT, day)
+    files = [write_bytes(store, version.folder, name, text.encode()) for name, text in texts.items()]
     inputs = [contest.candidate, contest.evaluation, *([contest.champion] if contest.champion else [])]
     properties = {
         "verdict": document.verdict,

@@ -5,7 +5,6 @@ all passes), ``train_logloss``, ``validation_logloss`` and ``validation_auc`` of
 where the validation rows are of one class), ``best_pass``, ``passes``, ``weights`` and ``base_rate``.
 """
 
-import os
 import time
 
 from ctr_assets.baselines.logistic_config import LogisticConfig
@@ -25,8 +24,6 @@ def run(params: Params, report: Report) -> None:
     """Fit, commit and report the baseline of one day."""
     from ctr_assets.baselines.logistic import train_logistic
 
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all; a second would commit the same day against the first
     started = time.monotonic()
     store = Store(params.store_url)
     fitted = train_logistic(

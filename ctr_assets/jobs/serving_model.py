@@ -8,7 +8,6 @@ stays.
 
 import hashlib
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -28,7 +27,7 @@ from ctr_assets.serving.equality import as_columns, compare
 from ctr_assets.serving.export import OPSET, ExportError, export, input_columns
 from ctr_assets.serving.session import MODEL_NAME, PROBABILITY, SAMPLE_NAME, ServedModel
 from ctr_assets.storage import Manifest, Store, UnreadableError, write_parquet
-from ctr_assets.storage.parts import describe, write_bytes, write_file
+from ctr_assets.storage.parts import write_bytes, write_file
 from ctr_assets.storage.vocabulary import read_values
 from ctr_assets.tables import (
     CHAMPION_MODEL,
@@ -55,8 +54,6 @@ class Params(JobParams):
 
 def run(params: Params, report: Report) -> None:
     """Export, compare, commit and report."""
-    if int(os.environ.get("RANK", "0")):
-        return  # one process does it all
     started = time.monotonic()
     store = Store(params.store_url)
     champion = store.manifest(CHAMPION_MODEL, CURRENT)
@@ -194,11 +191,10 @@ def commit(
     files = [
         write_file(store, version.folder, MODEL_NAME, file),
         write_parquet(store, version.folder, SAMPLE_NAME, sample),
+        write_bytes(store, version.folder, CARD_NAME, card.encode()),
     ]
-    with write_bytes(store, version.folder, CARD_NAME) as sink:
-        sink.write(card.encode())
     return version.commit(
-        [*files, describe(CARD_NAME, sink)],
+        files,
         {PROBABILITY: "float32"},
         inputs=inputs,
         properties=properties,

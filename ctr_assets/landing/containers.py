@@ -1,7 +1,7 @@
 """What a delivered file is, told by its first bytes and never by its name, and the texts inside it.
 
-A text is a CSV file as it stands, gzipped, or a member of a zip archive, itself as it stands or gzipped (Kaggle's
-download of a competition is a zip of .gz files). Any other container is refused by its own name.
+A text is a CSV file or a member of a zip archive, each as it stands or gzipped: Kaggle's download of a competition is a
+zip of .gz files. Any other container is refused, and told what it is.
 """
 
 import gzip

@@ -70,8 +70,8 @@ def _planned(zone: LandingZone, file: SeenFile, day: str | None) -> LandingFile:
 def open_file(file: LandingFile) -> Iterator[IO[bytes]]:
     """The stored bytes of a delivered file, seekable.
 
-    Raises :class:`LandingError`, naming it, when it cannot be read, and when it is not, or at the end is no longer, the
-    file that was planned.
+    Raises :class:`LandingError`, naming it, when it cannot be read, and when it is another file than was planned. It is
+    compared before it is read and afterwards.
     """
     _check_unchanged(file)
     try:

@@ -27,8 +27,8 @@ _PAGE: Final = 5000
 class SeenFile:
     """A file of the landing zone. ``path`` is relative to it, ``size`` in bytes, ``modified`` in epoch seconds.
 
-    ``identity`` is another one whenever the content may be: the store's generation, or on a local disk inode, time of
-    change and time of modification (a modification time alone can be set back, and repeats within a clock tick).
+    ``identity`` changes whenever the content may have changed. In object storage it is the generation. On a disk it is
+    inode, time of change and time of modification: the last alone can be set back, and repeats within a clock tick.
     ``encoding`` is the Content-Encoding that an object in storage carries.
     """
 

@@ -12,8 +12,9 @@ from ctr_assets.jobs import PYTORCH_JOBS, SPARK_JOBS
 from ctr_assets.launch.job import JobDescription
 from ctr_assets.launch.kubernetes.names import labels, resource_name
 from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
-from ctr_assets.launch.kubernetes.settings import KubernetesSettings, SettingsError, override, read_settings
+from ctr_assets.launch.kubernetes.settings import KubernetesSettings, override, read_settings
 from ctr_assets.launch.kubernetes.spark_application import spark_application
+from ctr_assets.problems import SettingsError
 
 BY_HAND = "by-hand"
 """Run id and code location of a resource that no Dagster run owns: the orphan sweeper leaves it alone."""

@@ -8,49 +8,39 @@ the Java and has the jars that it was made with; without it a session starts som
 """
 
 import json
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from ctr_assets.launch.java import find_java_home
-
-ARCHIVE: Final = Path(sys.prefix) / "spark-classes.jsa"
-"""Beside the jars that it belongs to: in the virtual environment."""
+from ctr_assets.demo.generate import generate
+from ctr_assets.jobs.__main__ import run_job
+from ctr_assets.jobs.report import SilentReport
+from ctr_assets.launch.java import CLASS_ARCHIVE, find_java_home
+from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session
 
 _DAYS: Final = ["2014-10-21", "2014-10-22"]
-
-
-def java_options() -> str:
-    """What a JVM must be told to use the archive; nothing where there is none."""
-    return f"-XX:SharedArchiveFile={ARCHIVE}" if ARCHIVE.exists() else ""
 
 
 def make_archive() -> None:
     """Write the archive. Raises :class:`RuntimeError` when this Java cannot make one; a previous one stays."""
     # A JVM that finds half an archive dies of it: it gets its name when it is whole.
-    with tempfile.TemporaryDirectory(dir=ARCHIVE.parent, prefix="class-archive-") as folder:
-        whole = Path(folder) / ARCHIVE.name
+    with tempfile.TemporaryDirectory(dir=CLASS_ARCHIVE.parent, prefix="class-archive-") as folder:
+        whole = Path(folder) / CLASS_ARCHIVE.name
         _run_jobs(Path(folder), f"-Xlog:disable -XX:TieredStopAtLevel=1 -XX:ArchiveClassesAtExit={whole}")
         if not whole.exists():
             raise RuntimeError(
                 f"{find_java_home()} made no archive of its classes: Spark works without, but starts slower"
             )
-        whole.replace(ARCHIVE)
+        whole.replace(CLASS_ARCHIVE)
 
 
 def _run_jobs(home: Path, java_options: str) -> None:
     """Run the Spark jobs, each on what the one before wrote, in a JVM that has ended when this returns."""
-    from ctr_assets.demo.generate import generate
-    from ctr_assets.jobs.__main__ import run_job
-    from ctr_assets.jobs.report import SilentReport
-    from ctr_assets.launch.local_spark import LOCAL_SPARK_CONFIG, start_session  # which asks this module for options
-
     generate(4_000, home / "landing", home / "truth", days=len(_DAYS), workers=1)
     session = start_session({**LOCAL_SPARK_CONFIG, "spark.driver.extraJavaOptions": java_options})
     store_url, landing_url = str(home / "store"), str(home / "landing")
-    jobs: dict[str, dict] = {
+    jobs: dict[str, dict[str, Any]] = {
         "raw_impressions": {"days": _DAYS, "landing_url": landing_url},
         "feature_vocabulary": {"days": _DAYS, "previous_day": None},
         "encoded_features": {"days": _DAYS},
@@ -73,5 +63,6 @@ if __name__ == "__main__":
         print(f"Spark's classes: {e}")
     else:
         print(
-            f"Spark's classes: {ARCHIVE} ({ARCHIVE.stat().st_size / 2**20:.0f} MiB, {time.monotonic() - began:.0f} s)"
+            f"Spark's classes: {CLASS_ARCHIVE} "
+            f"({CLASS_ARCHIVE.stat().st_size / 2**20:.0f} MiB, {time.monotonic() - began:.0f} s)"
         )

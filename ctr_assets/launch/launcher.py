@@ -1,26 +1,45 @@
 """The one launch path: open a Pipes session, let an engine run the job, and believe nothing but its own report."""
 
 import time
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster import PipesTempFileContextInjector, open_pipes_session
-from dagster._core.definitions.metadata.external_metadata import metadata_map_from_external
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession, PipesTempFileContextInjector, open_pipes_session
 
-from ctr_assets.launch.job import Footprint, JobDescription
+from ctr_assets.launch.job import Footprint, JobDescription, Outcome
 from ctr_assets.launch.messages import WholeLineMessageReader
+from ctr_assets.launch.run_state import RunOfThisWorker
+from ctr_assets.private_dagster import metadata_map_from_external
 
 
 class JobFailedError(dg.Failure):
     """A job failed, or ended without having reported everything it was to commit."""
 
 
-class JobLauncher(dg.ConfigurableResource, ABC):
+@dataclass(frozen=True)
+class Report:
+    """What a job told through Pipes: of each partition its metadata, why it failed, and whether it said all."""
+
+    partitions: Mapping[str, dict[str, Any]]
+    failed: str | None
+    is_closed: bool
+
+    @classmethod
+    def of(cls, session: PipesSession) -> "Report":
+        """The report of a session that is over."""
+        messages = session.get_custom_messages()
+        return cls(
+            partitions={message["partition"]: message["metadata"] for message in messages if "partition" in message},
+            failed=next((message["failed"] for message in messages if "failed" in message), None),
+            is_closed=session.message_handler.received_closed_message,
+        )
+
+
+class JobLauncher(dg.ConfigurableResource[Any], ABC):
     """Runs a job where the deployment wants it. Subclasses say how by :meth:`execute`."""
 
     def launch(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
@@ -30,26 +49,24 @@ class JobLauncher(dg.ConfigurableResource, ABC):
         partition was reported: an exit code alone proves nothing.
         """
         launched = time.monotonic()
-        with self.open_session(context, job) as session:
-            failure = self.execute(context, job, session)
-        messages = session.get_custom_messages()
-        told = [message["failed"] for message in messages if "failed" in message]
-        reported = {message["partition"]: message["metadata"] for message in messages if "partition" in message}
-        missing = [partition for partition in job.partitions if partition not in reported]
-        problem = None
-        if told or failure:
-            problem = f"{job.name} failed: {told[0] if told else failure}"
-        elif not session.message_handler.received_closed_message:
-            problem = f"{job.name} ended without closing its report: it was killed or lost. Materialize it again"
-        elif missing:
-            problem = f"{job.name} reported nothing for {', '.join(map(repr, missing))}"
+        outcome, report = self.attempt(context, job)
+        # Whoever ended the run meanwhile may have had it retried: then the retry's report counts, and not this one too.
+        RunOfThisWorker(context).interrupt_unless_own(at_once=True)
+        problem = _problem(job, outcome, report)
         if problem is not None:
             self.discard(context, job)
             raise JobFailedError(description=problem)
-        cost = self._cost(context, job, time.monotonic() - launched)
+        seconds = time.monotonic() - launched if outcome.seconds is None else outcome.seconds
+        cost = self._cost(context, job, seconds)
         for partition in job.partitions:
-            metadata = {**_metadata(reported[partition]), **cost}
+            metadata = {**_metadata(report.partitions[partition]), **cost}
             context.add_asset_metadata(metadata, partition_key=partition or None)
+
+    def attempt(self, context: dg.AssetExecutionContext, job: JobDescription) -> tuple[Outcome, Report]:
+        """Run the job once: what its engine said, and what it said itself."""
+        with self.open_session(context, job) as session:
+            outcome = self.execute(context, job, session)
+        return outcome, Report.of(session)
 
     def _cost(self, context: dg.AssetExecutionContext, job: JobDescription, seconds: float) -> dict[str, Any]:
         footprint, external = self.footprint(job), self.external_job(context, job)
@@ -73,18 +90,26 @@ class JobLauncher(dg.ConfigurableResource, ABC):
     @contextmanager
     def open_session(self, context: dg.AssetExecutionContext, job: JobDescription) -> Iterator[PipesSession]:
         """The Pipes session that the job reports to; by default through temporary files of this machine."""
-        with ExitStack() as stack:
-            with warnings.catch_warnings():
-                # Opening any session reads a preview property of the reader (1.13) and warns each time.
-                warnings.simplefilter("ignore", dg.PreviewWarning)
-                session = stack.enter_context(
-                    open_pipes_session(context, PipesTempFileContextInjector(), WholeLineMessageReader())
-                )
+        with open_pipes_session(context, PipesTempFileContextInjector(), WholeLineMessageReader()) as session:
             yield session
 
     @abstractmethod
-    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
-        """Run the job to its end; None when the engine says it ended well, else what the engine says went wrong."""
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> Outcome:
+        """Run the job to its end."""
+
+
+def _problem(job: JobDescription, outcome: Outcome, report: Report) -> str | None:
+    """Why the job is no success, None when it is one."""
+    missing = [partition for partition in job.partitions if partition not in report.partitions]
+    if outcome.leads and report.failed:
+        return f"{job.name} failed: {outcome.failure}\nThe process that reports said: {report.failed}"
+    if report.failed or outcome.failure:
+        return f"{job.name} failed: {report.failed or outcome.failure}"
+    if not report.is_closed:
+        return f"{job.name} ended without closing its report: it was killed or lost. Materialize it again"
+    if missing:
+        return f"{job.name} reported nothing for {', '.join(map(repr, missing))}"
+    return None
 
 
 def _metadata(reported: dict[str, Any]) -> dict[str, Any]:
@@ -93,5 +118,4 @@ def _metadata(reported: dict[str, Any]) -> dict[str, Any]:
         key: value if isinstance(value, dict) else {"type": "__infer__", "raw_value": value}
         for key, value in reported.items()
     }
-    # Private in 1.13: Pipes offers the conversion for its own messages only, and those know no partition.
     return dict(metadata_map_from_external(wrapped))  # type: ignore[arg-type]

@@ -5,13 +5,12 @@ import sys
 from typing import Any, Final
 
 import dagster as dg
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession
 from dagster_pipes import PipesContext, PipesDefaultContextLoader, PipesDefaultMessageWriter, PipesMappingParamsLoader
 
 from ctr_assets.jobs.__main__ import run_job_reporting
-from ctr_assets.launch import class_archive
-from ctr_assets.launch.java import find_java_home
-from ctr_assets.launch.job import Footprint, JobDescription
+from ctr_assets.launch.java import class_archive_option, find_java_home
+from ctr_assets.launch.job import Footprint, JobDescription, Outcome
 from ctr_assets.launch.launcher import JobLauncher
 
 LOCAL_SPARK_CONFIG: Final = {
@@ -24,7 +23,7 @@ LOCAL_SPARK_CONFIG: Final = {
     "spark.sql.shuffle.partitions": "4",
     "spark.log.level": "ERROR",
     # G1's concurrent threads compete with the tasks on a laptop: fitting the GBT took a third longer with them.
-    "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC {class_archive.java_options()}",
+    "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC {class_archive_option()}",
 }
 """Session settings of a laptop run: all cores, nothing listens beyond loopback."""
 
@@ -42,7 +41,7 @@ def start_session(settings: dict[str, str]) -> Any:
 class LocalSparkLauncher(JobLauncher):
     """Runs the job's ``run`` on the run's shared Spark session and lets it report through the same Pipes messages."""
 
-    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> Outcome:
         spark = start_session(LOCAL_SPARK_CONFIG)
         spark.sparkContext.setJobDescription(f"{job.name} {' '.join(job.partitions)}")
         # Not open_dagster_pipes(): it keeps one context a process, and a run's process runs several jobs.
@@ -53,7 +52,7 @@ class LocalSparkLauncher(JobLauncher):
         )
         with pipes:
             run_job_reporting(job.name, job.arguments[-1], pipes)
-        return None
+        return Outcome()
 
     def footprint(self, job: JobDescription) -> Footprint:
         return Footprint(cores=os.cpu_count() or 1)

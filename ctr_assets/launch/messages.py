@@ -19,8 +19,8 @@ _POLL_SECONDS = 0.1
 class LineMessageReader(PipesMessageReader):
     """Hands every line over to Dagster's handler, in order, and at the end reads what is left without waiting.
 
-    Dagster's own readers (1.13.27) do neither: the file reader parses half-written lines and dies of them (a message
-    with a picture has 150 kB), the GCS reader takes one object in two seconds and stops ten seconds after the job.
+    Dagster's own readers (1.13.27) do neither. The file reader parses half-written lines and dies of them; a message
+    with a picture has 150 kB. The GCS reader takes one object in two seconds and stops ten seconds after the job.
     """
 
     @contextmanager

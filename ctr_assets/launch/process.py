@@ -8,11 +8,11 @@ import time
 from typing import Final
 
 import dagster as dg
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesSession
 from pydantic import Field, FiniteFloat
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS
-from ctr_assets.launch.job import Footprint, JobDescription
+from ctr_assets.launch.job import Footprint, JobDescription, Outcome
 from ctr_assets.launch.launcher import JobLauncher
 
 LAUNCHER_PID_VARIABLE: Final = "CTR_LAUNCHER_PID"
@@ -27,7 +27,7 @@ class ProcessLauncher(JobLauncher):
         default=10.0, ge=0, le=3600, description="Seconds between SIGTERM and SIGKILL on cancel"
     )
 
-    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> Outcome:
         environment = {
             **os.environ,
             **session.get_bootstrap_env_vars(),
@@ -42,9 +42,9 @@ class ProcessLauncher(JobLauncher):
             self._stop(process)
             raise
         if code == 0:
-            return None
+            return Outcome()
         killed_by = f" ({signal.Signals(-code).name})" if code < 0 else ""
-        return f"exit code {code}{killed_by}; its output is in the run's compute logs"
+        return Outcome(f"exit code {code}{killed_by}; its output is in the run's compute logs")
 
     def command(self, job: JobDescription) -> list[str]:
         """The command line of the job."""

@@ -71,8 +71,8 @@ def population_stability(store: Store, day: str, max_index: float) -> Finding:
 
     Buckets are the column's ``PSI_VALUES`` most frequent values of the week and one for all others. Below 0.1 nothing
     moved, above 0.25 the population is another one (Siddiqi, "Credit Risk Scorecards", 2006). What small samples of one
-    population reach by chance is allowed on top (Yurdakul, "Statistical properties of population stability index",
-    2018: index / (1/n + 1/m) is chi-squared with one degree less than there are buckets).
+    population reach by chance is allowed on top: index / (1/n + 1/m) is chi-squared with one degree less than there are
+    buckets (Yurdakul, "Statistical properties of population stability index", 2018).
     """
     today = _value_counts(store, store.manifest(IMPRESSION_PROFILE, day))
     week = trailing_week(store, IMPRESSION_PROFILE, day, lambda manifest: _value_counts(store, manifest))

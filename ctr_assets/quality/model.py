@@ -1,12 +1,10 @@
 """Whether a model may be trusted: its weights, and how it does beside the baselines and the champion."""
 
 from ctr_assets.evaluation.comparison import Comparison
-from ctr_assets.evaluation.scored import GBT, LOGISTIC, NAMES, WIDE_DEEP
+from ctr_assets.evaluation.scored import GBT, LOGISTIC, NAMES, WIDE_DEEP, RowsOf
 from ctr_assets.quality.finding import Finding
 from ctr_assets.storage import Store
 from ctr_assets.tables import EVALUATION_METRICS, EVALUATION_REPORT, WIDE_DEEP_MODEL, how_to_materialize
-
-TEST = "test"
 
 
 def finite_weights(store: Store, day: str) -> Finding:
@@ -30,7 +28,7 @@ def better_than_baseline(store: Store, day: str) -> Finding:
 
 def calibration(store: Store, day: str, max_error: float) -> Finding:
     """Mean prediction divided by click rate, on the test rows: within ``1 ± max_error``."""
-    ratio = _figures(store, day)["wide_deep"]["calibration_ratio"]
+    ratio = _figures(store, day)[WIDE_DEEP]["calibration_ratio"]
     if ratio is None:
         return Finding(True, "no test row was clicked: calibration is undefined")
     expected = f"expected {1 - max_error:.2f} to {1 + max_error:.2f}"
@@ -66,4 +64,4 @@ def _figures(store: Store, day: str) -> dict[str, dict[str, float | None]]:
     metrics: dict[str, dict[str, dict[str, float | None]]] = store.manifest(EVALUATION_METRICS, day).properties[
         "metrics"
     ]
-    return metrics[TEST]
+    return metrics[RowsOf.TEST.value]

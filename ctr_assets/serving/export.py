@@ -1,8 +1,9 @@
 """A Wide & Deep model and its vocabularies as one ONNX graph: raw strings in, click probabilities out.
 
-The graph needs no code of this project. Each raw column is looked up once, as a *code*: the id of its value where the
-column is a feature of its own, and a number beyond the ids where the value only occurs in crosses. A cross is found by
-the pair of its columns' codes. Only ids that the model has learnt are in it: any other value is unknown.
+The graph needs no code of this project. Each raw column is looked up once, and gives a *code*. Where the column is a
+feature of its own, the code of a value is its id; a value that occurs in crosses only has a number beyond the ids. A
+cross is found by the pair of its columns' codes. Only ids that the model has learnt are in the graph: any other value
+is unknown.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

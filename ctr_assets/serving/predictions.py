@@ -18,7 +18,7 @@ from ctr_assets.features import FEATURES, ID_COLUMN, LABEL_COLUMN
 from ctr_assets.serving.equality import Predicts, as_columns, delivered
 from ctr_assets.serving.session import PROBABILITY, ServedModel
 from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion
-from ctr_assets.storage.parts import HashingSink, describe, write_bytes
+from ctr_assets.storage.parts import HashingSink, describe, open_sink
 from ctr_assets.storage.prefetch import map_ahead, prefetched
 from ctr_assets.tables import PREDICTIONS_SCHEMA
 
@@ -111,7 +111,7 @@ def _with_ids(store: Store, raw: Manifest, file: DataFile, probabilities: Probab
 def _submission(store: Store, folder: str) -> Iterator[tuple[HashingSink, IO[bytes]]]:
     """A gzip of CSV that is written through a sink; the same rows give the same bytes."""
     with (
-        write_bytes(store, folder, SUBMISSION_NAME) as sink,
+        open_sink(store, folder, SUBMISSION_NAME) as sink,
         # gzip asks no more of a file than to write to it.
         gzip.GzipFile("", "wb", compresslevel=6, fileobj=cast(IO[bytes], sink), mtime=0) as text,
     ):

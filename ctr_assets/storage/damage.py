@@ -13,7 +13,7 @@ SET_ASIDE: Final = ".damaged"
 """Ends the name of what :func:`set_aside` kept for inspection; the vacuum deletes it when it is old."""
 
 _OF_THE_FILE: Final = (OSError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
-"""Said of a file by its system or by Arrow. A subclass of these is a client's: a bucket that does not answer."""
+"""What a disk or Arrow raises of a file. A subclass comes from a storage client: its bucket does not answer."""
 _OF_THE_MACHINE: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT, errno.ENETUNREACH)
 _OF_THE_CONTENT: Final = (ValueError, LookupError, EOFError, pa.ArrowException)
 _TOLD_PROBLEMS: Final = 3

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,8 +87,20 @@ def write_parquet(store: Store, folder: str, name: str, table: pa.Table, **optio
     return part.close()
 
 
+def write_json(store: Store, folder: str, name: str, content: Any, rows: int = 0) -> DataFile:
+    """Write a small file of a version: ``content`` as JSON that a person can read."""
+    return write_bytes(store, folder, name, json.dumps(content, indent=1).encode(), rows)
+
+
+def write_bytes(store: Store, folder: str, name: str, content: bytes, rows: int = 0) -> DataFile:
+    """Write a small file of a version. ``rows`` is what it tells of."""
+    with open_sink(store, folder, name) as sink:
+        sink.write(content)
+    return describe(name, sink, rows)
+
+
 @contextmanager
-def write_bytes(store: Store, folder: str, name: str) -> Iterator[HashingSink]:
+def open_sink(store: Store, folder: str, name: str) -> Iterator[HashingSink]:
     """Open a plain file of a version for writing; describe it afterwards with :func:`describe`."""
     sink = HashingSink(_open_for_writing(store, f"{folder}/{name}"))
     try:
@@ -96,16 +109,9 @@ def write_bytes(store: Store, folder: str, name: str) -> Iterator[HashingSink]:
         sink.close()
 
 
-def write_text(store: Store, folder: str, name: str, text: str) -> DataFile:
-    """Write a small text as a file of a version, in UTF-8."""
-    with write_bytes(store, folder, name) as sink:
-        sink.write(text.encode())
-    return describe(name, sink)
-
-
 def write_file(store: Store, folder: str, name: str, path: str | Path, rows: int = 0) -> DataFile:
     """Copy a file of this machine's disk into a version, a piece at a time."""
-    with open(path, "rb") as source, write_bytes(store, folder, name) as sink:
+    with open(path, "rb") as source, open_sink(store, folder, name) as sink:
         shutil.copyfileobj(source, sink, _COPY_BYTES)
     return describe(name, sink, rows)
 

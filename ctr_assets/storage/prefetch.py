@@ -30,8 +30,8 @@ def map_ahead(function: Callable[[T], R], items: Iterable[T], ahead: int) -> Gen
 def prefetched(items: Iterator[T], depth: int) -> Generator[T, None, None]:
     """The same items, made by a thread that stays at most ``depth`` ahead. Its error is raised here.
 
-    The thread has ended when the iterator is exhausted or closed: an object-storage client that is still reading
-    while the interpreter exits can abort it (STACK: "joined before exit").
+    The thread has ended when the iterator is exhausted or closed. An object-storage client that still reads while the
+    interpreter exits can abort it.
     """
     ready: queue.Queue[tuple[T | None, BaseException | None, bool]] = queue.Queue(depth)
     stopped = threading.Event()

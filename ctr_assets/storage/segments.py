@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from ctr_assets.storage.damage import UnreadableError
 from ctr_assets.storage.entries import Entries, Keys, features_of, keys_of
 from ctr_assets.storage.manifest import DataFile, VersionName
-from ctr_assets.storage.parts import COMPACT_ENCODING, describe, write_bytes, write_parquet
+from ctr_assets.storage.parts import COMPACT_ENCODING, describe, open_sink, write_parquet
 from ctr_assets.storage.store import Store, TableVersion
 
 BUCKETS: Final = 8
@@ -82,7 +82,7 @@ def write_entries(version: TableVersion, name: str, parts: Iterable[Entries]) ->
 
 def _write_mapped(version: TableVersion, name: str, parts: Iterable[Entries]) -> DataFile:
     rows = 0
-    with write_bytes(version.store, version.folder, name) as sink, pa.ipc.new_file(sink, _MAPPED) as writer:
+    with open_sink(version.store, version.folder, name) as sink, pa.ipc.new_file(sink, _MAPPED) as writer:
         for part in parts:
             table = pa.table([part.keys, part.states, part.values], schema=_MAPPED)
             writer.write_table(table, max_chunksize=BATCH_ROWS)

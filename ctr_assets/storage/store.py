@@ -8,6 +8,7 @@ Layout under the root URL (a local folder or ``gs://bucket/prefix``)::
 
 import glob
 import hashlib
+import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -210,6 +211,15 @@ class Store:
             data = source.read()
             _check_sha256(hashlib.sha256(data).hexdigest(), file)
         return data
+
+    def read_json(self, manifest: Manifest, name: str) -> dict[str, Any]:
+        """The JSON object that a small file of a version holds."""
+        file = self.file(manifest, name)
+        with self.reading(manifest, file):
+            content = json.loads(self.read(manifest, file))
+            if not isinstance(content, dict):
+                raise ValueError("it is no JSON object")
+        return content
 
     def buffer(self, version: VersionName, file: DataFile) -> pa.Buffer:
         """All of a file: mapped where it is on a disk, so that processes share its pages; in object storage read."""

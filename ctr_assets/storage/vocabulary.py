@@ -27,7 +27,7 @@ from ctr_assets.storage.manifest import DataFile, Manifest, fingerprint
 from ctr_assets.storage.parts import ParquetPart
 from ctr_assets.storage.segments import Index, Segment, read_bucket, read_entries
 from ctr_assets.storage.store import Store, TableVersion
-from ctr_assets.tables import FEATURE_VOCABULARY, VOCABULARY_SCHEMA
+from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, VOCABULARY_SCHEMA
 
 VOCABULARY_FILE: Final = "vocabulary.parquet"
 CHAIN_FILE: Final = "chain.json"
@@ -138,7 +138,15 @@ def read_new(store: Store, vocabulary: Manifest, features: Iterable[str] = FEATU
 
 
 def open_vocabulary(store: Store, vocabulary: Manifest) -> pq.ParquetFile:
-    """The values that got an id on the day; row group k is the feature at position k of ``FEATURES``."""
+    """The values that got an id on the day; row group k is the feature at position k of ``FEATURES``.
+
+    Raises ValueError when it was made for other features, or for the same ones in another order.
+    """
+    if list(vocabulary.properties["sizes"]) != list(FEATURE_BY_NAME):
+        raise ValueError(
+            f"{FEATURE_VOCABULARY}[{vocabulary.partition}] is of other features than this code's: materialize "
+            f"{FEATURE_VOCABULARY}, then {ENCODED_FEATURES}, for all days from the first on in one run"
+        )
     return store.parquet(vocabulary, store.file(vocabulary, VOCABULARY_FILE))
 
 

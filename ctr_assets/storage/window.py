@@ -43,12 +43,23 @@ def check_window(store: Store, day: str, window: Sequence[str]) -> list[Manifest
     if not any(problems.values()):
         return found
     stated = "; ".join(f"{problem} {', '.join(of)}" for problem, of in problems.items() if of)
-    vocabularies = f"{FEATURE_VOCABULARY} for {', '.join(uncovered)} and every later day to {day}, then "
+    renewed = [each for each in stale if _own_fingerprint(store, each) == fingerprints[each]]
+    again, vocabularies = {*uncovered, *missing, *stale}, ""
+    if uncovered:
+        vocabularies = f"{FEATURE_VOCABULARY} for {', '.join(uncovered)} and every later day to {day}, then "
+    elif renewed:  # its rows are right: it is the later vocabularies that still continue the one before
+        again = (again | {each for each in days if each > renewed[0]}) - {renewed[0]}
+        vocabularies = f"{FEATURE_VOCABULARY} for every day after {renewed[0]} to {day}, then "
     raise WindowError(
         f"the window of {day} cannot be read under {store.url}: {stated}. "
-        f"Materialize {vocabularies if uncovered else ''}"
-        f"{ENCODED_FEATURES} for {', '.join(sorted({*uncovered, *missing, *stale}))}"
+        f"Materialize {vocabularies}{ENCODED_FEATURES} for {', '.join(sorted(again))}"
     )
+
+
+def _own_fingerprint(store: Store, day: str) -> str | None:
+    """Chained fingerprint of the day's current vocabulary; None where there is none."""
+    vocabulary = store.find(FEATURE_VOCABULARY, day)
+    return None if vocabulary is None else vocabulary.properties["chain"][day]
 
 
 def stale_days(chain: Mapping[str, str], fingerprints: Mapping[str, str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Checkpoints of a training: one file an epoch, readable only when whole, on a local disk or in object storage.
 
-Two trainings of the same inputs and settings share them, since they make the same ones: whoever comes later to an
-epoch writes over it, nobody deletes what another may still need, and the first to commit its model deletes them all.
+Two trainings of the same inputs and settings share them, since they make the same ones. Whoever comes later to an epoch
+writes over it. Nobody deletes what another may still need. The first to commit its model deletes them all.
 """
 
 import os
@@ -24,7 +24,7 @@ from ctr_assets.tables import CHECKPOINTS
 _NAME = re.compile(r"epoch-(\d{4})\.pt$")
 TODO = "run the training again"
 _SAVES = 5
-"""Attempts to save one: each may meet another training that just committed and deletes all. One is the rule."""
+"""Attempts to save one. Another training that has just committed deletes the folder meanwhile; mostly none does."""
 
 
 class Checkpoints:

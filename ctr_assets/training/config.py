@@ -38,8 +38,8 @@ PRESETS: Final[dict[Preset, dict[str, Any]]] = {"default": {}, "original": _ORIG
 class TrainingConfig(BaseModel):
     """How a Wide & Deep model is trained. ``TrainingConfig(preset="original", epochs=3)``: a preset, then overrides.
 
-    The defaults are the ``default`` preset: ``docs/defaults.md`` shows what they were chosen from. The second epoch
-    overfits unless rows are few: it is there for small windows, and a patience of 1 ends it.
+    The defaults are the ``default`` preset: ``docs/concepts/defaults.md`` shows what they were chosen from.
+    The second epoch overfits unless rows are few: it is there for small windows, and a patience of 1 ends it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

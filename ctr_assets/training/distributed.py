@@ -54,7 +54,7 @@ class Ranks:
         return not bool(false)
 
     def sum_rows(self, rows: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Union over the ranks of distinct ``rows`` (U,), with the sum of their ``values`` (U, d); the same on each."""
+        """Union over the ranks of distinct ``rows`` (U,), with the sum of their ``values`` (U, D); the same on each."""
         if self.world_size == 1:
             return rows, values
         count = torch.tensor([len(rows)], device=rows.device)

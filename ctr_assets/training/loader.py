@@ -17,7 +17,7 @@ READ_AHEAD = 2
 class Loader:
     """Serves every row of the row groups exactly once an epoch, over all ranks together.
 
-    The row groups are put in a random order (the same on every rank), each rank takes an equal share of that order,
+    The row groups are put in a random order, the same on every rank. Each rank takes an equal share of that order,
     fills a buffer of at least ``buffer_rows`` rows from it, shuffles the buffer and cuts batches. Batches of an epoch
     differ by at most one row, so every rank makes :attr:`steps` steps and no step is a small rest. Where rows are few,
     a rank's batch may be empty; no step is empty on every rank.

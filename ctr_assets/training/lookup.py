@@ -1,4 +1,9 @@
-"""Where the values of a batch find their rows: the distinct rows of each table, once each."""
+"""Where the values of a batch find their rows: the distinct rows of each table, once each.
+
+Three numberings meet here. A *batch row* (0..B-1) is an impression of the batch. A *table row* (0..R-1) is where the
+weights of an id lie. A *slot* (0..U-1) is the place of a table row among the distinct ones that the batch reads.
+"""
+# ruff: noqa: N815  (capitals at the end of a name are its axes)
 
 from dataclasses import dataclass
 
@@ -11,65 +16,80 @@ from ctr_assets.training.rowgroups import Matrix
 
 @dataclass(frozen=True)
 class Lookup:
-    """What a batch of B rows reads from a table of n features; U distinct ids in all.
+    """What a batch reads from one table; all tensors are int32. Letters of axes: :mod:`ctr_assets.training`."""
 
-    ``rows`` int32 (U,): rows of the table, ascending. ``inverse`` int32 (B, n): the position in ``rows`` of each
-    value. ``order`` int32 (B·n,): the batch's row of each value, sorted by id; ``starts`` int32 (U,): where each
-    distinct id begins in ``order``. ``feature_ends``: where each feature ends in ``rows``.
-    """
-
-    rows: torch.Tensor
-    inverse: torch.Tensor
-    order: torch.Tensor
-    starts: torch.Tensor
-    feature_ends: tuple[int, ...]
+    table_row_U: torch.Tensor
+    """The distinct rows, ascending."""
+    slot_BF: torch.Tensor
+    """The slot of each value."""
+    batch_row_V: torch.Tensor
+    """The batch row of each value, in the order of the slots: what the backward pass adds up lies together."""
+    start_U: torch.Tensor
+    """Where each slot's values begin in ``batch_row_V``."""
+    slot_end_F: tuple[int, ...]
+    """The slot after the last of each feature."""
 
     def to(self, device: torch.device) -> "Lookup":
-        rows, inverse, order, starts = (t.to(device) for t in (self.rows, self.inverse, self.order, self.starts))
-        return Lookup(rows, inverse, order, starts, self.feature_ends)
+        return Lookup(
+            self.table_row_U.to(device),
+            self.slot_BF.to(device),
+            self.batch_row_V.to(device),
+            self.start_U.to(device),
+            self.slot_end_F,
+        )
 
 
-def look_up(layout: Layout, ids: Matrix) -> list[Lookup]:
-    """The look-up of each of ``layout.tables`` for a batch of ids, shape ``(B, len(layout.features))``.
+def look_up(layout: Layout, id_BF: Matrix) -> list[Lookup]:
+    """The look-up of each of ``layout.tables`` for a batch of ids, whose columns are ``layout.features``.
 
-    Ids below 0 or beyond the feature's size read as unknown. One sort of (id, row) packed into 64 bits a feature:
-    numpy sorts these in vector registers, several times as fast as ``torch.unique``; the sorted order is kept, since
-    it lets the backward pass sum the gradients of each id without atomics, so repeatably.
+    Ids below 0 or beyond the feature's size read as unknown. A feature takes one sort, of row and batch row packed into
+    64 bits, which numpy sorts in vector registers. That is as fast as torch's own sort; it is done in the thread that
+    prepares batches, beside the step, and once for all tables that read the feature.
     """
-    batch, features = ids.shape
-    packed = (known_ids(layout, ids) + np.array(layout.offsets[:-1], dtype=np.int32)).T.astype(np.int64)
-    packed <<= 32
-    packed |= np.arange(batch)
-    packed.sort(axis=1)
-    row_ids = (packed >> 32).astype(np.int32).ravel()
-    order = packed.astype(np.int32)  # the low half: (features, B)
-    is_first = np.empty(row_ids.size, dtype=bool)
-    is_first[:1] = True
-    np.not_equal(row_ids[1:], row_ids[:-1], out=is_first[1:])
-    inverse = np.empty((batch, features), dtype=np.int32)
-    slots = np.cumsum(is_first, dtype=np.int32).reshape(features, batch) - 1
-    inverse[order, np.arange(features)[:, None]] = slots
-    starts = np.flatnonzero(is_first).astype(np.int32)
-    rows = row_ids[starts]
-    feature_ends = np.searchsorted(rows, layout.offsets).tolist()  # [f] is where feature f begins
-    return [_of_table(table, layout, rows, inverse, order, starts, feature_ends) for table in layout.tables]
+    B, F = id_BF.shape
+    # Rows are counted as if all features were in one table; _of_table counts those of each.
+    packed_FB = (known_ids(layout, id_BF) + np.array(layout.offsets[:-1], dtype=np.int32)).T.astype(np.int64)
+    packed_FB <<= 32
+    packed_FB |= np.arange(B)
+    packed_FB.sort(axis=1)
+    row_V = (packed_FB >> 32).astype(np.int32).ravel()
+    batch_row_FB = packed_FB.astype(np.int32)  # the low half
+    is_first_V = np.empty(row_V.size, dtype=bool)
+    is_first_V[:1] = True
+    np.not_equal(row_V[1:], row_V[:-1], out=is_first_V[1:])
+    slot_FB = np.cumsum(is_first_V, dtype=np.int32).reshape(F, B) - 1
+    slot_BF = np.empty((B, F), dtype=np.int32)
+    slot_BF[batch_row_FB, np.arange(F)[:, None]] = slot_FB
+    start_U = np.flatnonzero(is_first_V).astype(np.int32)
+    row_U = row_V[start_U]
+    first_slots = np.searchsorted(row_U, layout.offsets).tolist()
+    return [_of_table(table, layout, row_U, slot_BF, batch_row_FB, start_U, first_slots) for table in layout.tables]
 
 
-def known_ids(layout: Layout, ids: Matrix) -> Matrix:
+def known_ids(layout: Layout, id_BF: Matrix) -> Matrix:
     """The same ids, those below 0 or beyond their feature's size as unknown."""
-    return ids * (ids.view(np.uint32) <= np.array(layout.sizes, dtype=np.uint32))
+    return id_BF * (id_BF.view(np.uint32) <= np.array(layout.sizes, dtype=np.uint32))
 
 
 def _of_table(
-    table: TableLayout, layout: Layout, rows: Matrix, inverse: Matrix, order: Matrix, starts: Matrix, begins: list[int]
+    table: TableLayout,
+    layout: Layout,
+    row_U: Matrix,
+    slot_BF: Matrix,
+    batch_row_FB: Matrix,
+    start_U: Matrix,
+    first_slots: list[int],
 ) -> Lookup:
-    """The part of a batch's look-up that a table's features take; all are views or shifts of the whole."""
+    """The part of a batch's look-up that a table's features take; all are views or shifts of the whole.
+
+    ``first_slots``: of each feature, and the number of all slots.
+    """
     first, end = table.first, table.end
-    low, high = begins[first], begins[end]
+    low, high = first_slots[first], first_slots[end]
     return Lookup(
-        rows=torch.from_numpy(rows[low:high] - np.int32(layout.offsets[first])),
-        inverse=torch.from_numpy(inverse[:, first:end] - np.int32(low)),
-        order=torch.from_numpy(order[first:end].reshape(-1)),
-        starts=torch.from_numpy(starts[low:high] - np.int32(first * len(inverse))),
-        feature_ends=tuple(position - low for position in begins[first + 1 : end + 1]),
+        table_row_U=torch.from_numpy(row_U[low:high] - np.int32(layout.offsets[first])),
+        slot_BF=torch.from_numpy(slot_BF[:, first:end] - np.int32(low)),
+        batch_row_V=torch.from_numpy(batch_row_FB[first:end].reshape(-1)),
+        start_U=torch.from_numpy(start_U[low:high] - np.int32(first * len(slot_BF))),
+        slot_end_F=tuple(slot - low for slot in first_slots[first + 1 : end + 1]),
     )

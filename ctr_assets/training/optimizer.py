@@ -1,4 +1,8 @@
-"""Optimizers of row tables: a step costs what the batch touches, whatever the size of the vocabulary."""
+"""Optimizers of row tables: a step costs what the batch touches, whatever the size of the vocabulary.
+
+In a table of 1.5 million rows of 16 numbers that is a ninth of the CPU time of torch's dense optimizer. In a table of
+30,000 rows of 256, of which a batch touches many, the dense one is faster by a quarter (``make bench SECTIONS=parts``).
+"""
 
 import torch
 
@@ -21,17 +25,17 @@ class RowAdam:
         self.table, self.steps = table, 0
         self.first, self.second = torch.zeros_like(table.weight), torch.zeros_like(table.weight)
 
-    def step(self, rows: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None:
-        """Move the distinct ``rows`` (U,) against their ``gradient`` (U, d)."""
+    def step(self, row_U: torch.Tensor, gradient_UD: torch.Tensor, learning_rate: float) -> None:
+        """Move the distinct rows ``row_U`` of the table against their gradient."""
         self.steps += 1
         beta1, beta2 = self.BETAS
-        first = self.first.index_select(0, rows).lerp_(gradient, 1 - beta1)
-        second = self.second.index_select(0, rows).lerp_(gradient.square(), 1 - beta2)
-        self.first.index_copy_(0, rows.long(), first)
-        self.second.index_copy_(0, rows.long(), second)
-        root = (second / (1 - beta2**self.steps)).sqrt_().add_(self.EPSILON)
-        change = first.div_(root).mul_(-learning_rate / (1 - beta1**self.steps))
-        self.table.weight.index_copy_(0, rows.long(), self.table.weight.index_select(0, rows).add_(change))
+        first_UD = self.first.index_select(0, row_U).lerp_(gradient_UD, 1 - beta1)
+        second_UD = self.second.index_select(0, row_U).lerp_(gradient_UD.square(), 1 - beta2)
+        self.first.index_copy_(0, row_U.long(), first_UD)
+        self.second.index_copy_(0, row_U.long(), second_UD)
+        root_UD = (second_UD / (1 - beta2**self.steps)).sqrt_().add_(self.EPSILON)
+        change_UD = first_UD.div_(root_UD).mul_(-learning_rate / (1 - beta1**self.steps))
+        self.table.weight.index_copy_(0, row_U.long(), self.table.weight.index_select(0, row_U).add_(change_UD))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {"steps": torch.tensor(self.steps), "first": self.first, "second": self.second}
@@ -54,12 +58,12 @@ class RowAdagrad:
         self.table = table
         self.sums = torch.zeros(table.layout.rows, device=table.weight.device)
 
-    def step(self, rows: torch.Tensor, gradient: torch.Tensor, learning_rate: float) -> None:
-        """Move the distinct ``rows`` (U,) against their ``gradient`` (U, d)."""
-        sums = self.sums.index_select(0, rows) + gradient.square().mean(1)
-        self.sums.index_copy_(0, rows.long(), sums)
-        change = gradient * (-learning_rate / (sums.sqrt_() + self.EPSILON)).unsqueeze(1)
-        self.table.weight.index_copy_(0, rows.long(), self.table.weight.index_select(0, rows).add_(change))
+    def step(self, row_U: torch.Tensor, gradient_UD: torch.Tensor, learning_rate: float) -> None:
+        """Move the distinct rows ``row_U`` of the table against their gradient."""
+        sum_U = self.sums.index_select(0, row_U) + gradient_UD.square().mean(1)
+        self.sums.index_copy_(0, row_U.long(), sum_U)
+        change_UD = gradient_UD * (-learning_rate / (sum_U.sqrt_() + self.EPSILON)).unsqueeze(1)
+        self.table.weight.index_copy_(0, row_U.long(), self.table.weight.index_select(0, row_U).add_(change_UD))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {"sums": self.sums}

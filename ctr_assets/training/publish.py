@@ -3,7 +3,6 @@
 Three files: the weights, the optimizers' state, which only a training that goes on reads, and the card.
 """
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 
 from ctr_assets.storage import DataFile, Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes, write_file
+from ctr_assets.storage.parts import write_file, write_json
 from ctr_assets.tables import WIDE_DEEP_MODEL
 from ctr_assets.training.start import Start
 from ctr_assets.training.window import Window
@@ -43,12 +42,13 @@ def publish(
     property of the manifest and not in the card.
     """
     version = store.begin(WIDE_DEEP_MODEL, window.day)
-    files = [_write_tensors(store, version.folder, name, of_file) for name, of_file in tensors.items()]
-    with write_bytes(store, version.folder, CARD_NAME) as card_sink:
-        card_sink.write(json.dumps(card, indent=1).encode())
+    files = [
+        *(_write_tensors(store, version.folder, name, of_file) for name, of_file in tensors.items()),
+        write_json(store, version.folder, CARD_NAME, card),
+    ]
     weights = tensors[WEIGHTS_NAME]
     return version.commit(
-        [*files, describe(CARD_NAME, card_sink)],
+        files,
         {name: f"{tensor.dtype} {list(tensor.shape)}" for name, tensor in sorted(weights.items())},
         inputs=[window.vocabulary, *window.encoded, *([start.previous] if start.previous else [])],
         properties={
@@ -71,12 +71,7 @@ def _write_tensors(store: Store, folder: str, name: str, tensors: dict[str, torc
 
 def read_card(store: Store, manifest: Manifest) -> dict[str, Any]:
     """The model card of a committed model."""
-    file = store.file(manifest, CARD_NAME)
-    with store.reading(manifest, file):
-        card = json.loads(store.read(manifest, file))
-        if not isinstance(card, dict):
-            raise ValueError("it is no model card")
-    return card
+    return store.read_json(manifest, CARD_NAME)
 
 
 def read_weights(store: Store, manifest: Manifest) -> dict[str, torch.Tensor]:

@@ -21,10 +21,10 @@ _SAME_MODEL: Final = frozenset({"start", "device"})
 
 @dataclass(frozen=True)
 class Start:
-    """What a training goes on from, and why, or why from nothing.
+    """What a training goes on from, and why; or why it begins from scratch.
 
-    ``learnt`` is each day that the model has learnt from so far, with the content fingerprint of its rows;
-    ``continued_days`` is how many days it has gone on for when this training is done.
+    ``learnt``: day that the model has learnt from so far → content fingerprint of its rows. ``continued_days``: days
+    that it has gone on for when this training is done.
     """
 
     reason: str
@@ -49,8 +49,8 @@ def find_start(
 ) -> Start:
     """Where the model of the last of ``days``, its window, begins.
 
-    ``fresh_every_days``: a model from scratch at the latest after so many days; 0 never. ``why`` is who asks for a
-    start from scratch, where the configuration does.
+    ``fresh_every_days``: a model begins from scratch at the latest after so many days; 0: never. ``why`` says who asks
+    for a start from scratch where the configuration asks for one.
     """
     if config.start == "scratch":
         return Start(f"training.start is scratch{why and f' ({why})'}")

@@ -175,7 +175,7 @@ class _Training:
         self.log(f"{_line(metrics)}, {self.train_loader.total_rows / seconds:,.0f} rows/s")
 
     def _evaluate(self) -> StreamingMetrics:
-        """Of the model as it is left by an epoch; of a day that it went on for, the dense layers go half the way."""
+        """The validation metrics of what an epoch leaves. A model that goes on takes half of the day's dense change."""
         validation = self.trainer.evaluate(self.validation_loader, fit_intercept=self.config.fit_intercept)
         if self.start.previous is None:
             return validation

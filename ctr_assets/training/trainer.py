@@ -78,35 +78,46 @@ class Trainer:
 
     def step(self, batch: Batch, global_rows: int, learning_rate_factor: float = 1.0) -> torch.Tensor:
         """Move the weights by the mean gradient of all ranks' rows; returns the mean logloss of these rows."""
+        loss = self._backward(batch, global_rows)
+        dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
+        self.ranks.sum([*dense, loss])
+        touched = [
+            self.ranks.sum_rows(lookup.table_row_U, table.take_gradient())
+            for table, lookup in zip(self.model.row_tables, batch.lookups, strict=True)
+        ]
+        if self._unscale([*dense, *(gradient_UD for _, gradient_UD in touched)]):
+            self._update(touched, learning_rate_factor)
+        return loss
+
+    def _backward(self, batch: Batch, global_rows: int) -> torch.Tensor:
+        """Leave the gradients of this rank's rows in the model; returns their part of the mean logloss."""
         with autocast(self.precision, self.ranks.device):
             logits = self.model(batch.lookups)
         loss = functional.binary_cross_entropy_with_logits(logits, batch.labels, reduction="sum") / global_rows
         self.adam.zero_grad(set_to_none=False)
         torch.autograd.backward(loss * self.scale.value)
-        loss = loss.detach()
-        dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
-        self.ranks.sum([*dense, loss])
-        touched = [
-            self.ranks.sum_rows(lookup.rows, table.take_gradient())
-            for table, lookup in zip(self.model.row_tables, batch.lookups, strict=True)
-        ]
-        gradients = [*dense, *(gradient for _, gradient in touched)]
+        return loss.detach()
+
+    def _unscale(self, gradients: list[torch.Tensor]) -> bool:
+        """Take the loss scale out of the gradients; False when one has overflowed, and no weight may move."""
         if self.scale.is_active:
             for gradient in gradients:
                 gradient.div_(self.scale.value)
-        if self.scale.accepts(gradients):
-            for group in self.adam.param_groups:
-                group["lr"] = self.config.learning_rate * learning_rate_factor
-            self.adam.step()
-            for optimizer, (rows, gradient) in zip(self.row_optimizers, touched, strict=True):
-                optimizer.step(rows, gradient, self.config.embedding_learning_rate * learning_rate_factor)
-        return loss
+        return self.scale.accepts(gradients)
+
+    def _update(self, touched: list[tuple[torch.Tensor, torch.Tensor]], learning_rate_factor: float) -> None:
+        """Move the dense weights, and of each table the rows that ``touched`` holds with their gradients."""
+        for group in self.adam.param_groups:
+            group["lr"] = self.config.learning_rate * learning_rate_factor
+        self.adam.step()
+        for optimizer, (row_U, gradient_UD) in zip(self.row_optimizers, touched, strict=True):
+            optimizer.step(row_U, gradient_UD, self.config.embedding_learning_rate * learning_rate_factor)
 
     @torch.no_grad()
     def average_dense(self, before: dict[str, torch.Tensor]) -> None:
         """Move the dense layers and the bias half the way back to those of a model's state, ``before``.
 
-        What all days share changes slowly, and one day tells of it with an error of its own.
+        What all days share changes slowly, and one day alone measures it with an error.
         """
         for name, parameter in self.model.named_parameters():
             parameter.lerp_(before[name].to(parameter.device), 0.5)

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from ctr_assets.automation.rules import WaitFor
-from ctr_assets.landing.zone import LandingZoneError
+from ctr_assets.landing.errors import LandingZoneError
 from ctr_assets_tests.automation.watching import DAYS, SETTLE_SECONDS, Watched, as_nobody, public_folder, write
 
 
@@ -135,7 +135,7 @@ def test_other_days_and_odd_names_are_told(landing, watched):
     deliver(landing, "2015-01-01", "yesterday", "20141021")
     assert watched.settle() == []
     assert watched.seen == (
-        "0 days known, no day of the graph: day=2015-01-01, not read, since it seems a day's and is not called so: "
+        "0 days known, no day of the graph: day=2015-01-01, not read, though it seems to be meant as a day's folder: "
         "day=20141021/ (call it day=2014-10-21), day=yesterday/ (call it day=YYYY-MM-DD)"
     )
 

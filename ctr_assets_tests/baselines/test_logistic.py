@@ -100,14 +100,6 @@ def test_the_job_commits_the_model_and_reports_it(days_store: Store):
     assert len(report.lines) == report.metadata["passes"] == 3
 
 
-def test_a_rank_other_than_0_leaves_everything_as_it_is(days_store: Store, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("RANK", "1")
-    report = RecordingReport()
-    logistic_baseline.run(logistic_baseline.Params(store_url=days_store.url, day=DAYS[0], window=DAYS[:1]), report)
-    assert (report.lines, report.partitions) == ([], [])
-    assert days_store.find(LOGISTIC_BASELINE, DAYS[0]) is None
-
-
 def test_a_window_of_another_vocabulary_is_refused(tmp_path):
     store = Store(str(tmp_path))
     write_days(store, DAYS, rows_per_day=100)

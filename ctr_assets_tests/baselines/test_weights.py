@@ -4,7 +4,7 @@ import pytest
 
 from ctr_assets.baselines.weights import WEIGHTS_NAME, LogisticScorer, to_bytes
 from ctr_assets.storage import Store, UnreadableError
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_bytes
 from ctr_assets.tables import LOGISTIC_BASELINE
 
 WEIGHTS = {"C1": np.array([0.0, 1.0, -2.0], np.float32), "site_id": np.array([0.5, 0.25], np.float32)}
@@ -30,12 +30,9 @@ def test_no_rows_give_no_predictions():
 
 
 def _commit(store: Store, content: bytes) -> None:
-    version, files = store.begin(LOGISTIC_BASELINE, "2014-10-22"), []
-    for name, data in ((WEIGHTS_NAME, content), ("model_card.json", b"{}")):
-        with write_bytes(store, version.folder, name) as sink:
-            sink.write(data)
-        files.append(describe(name, sink))
-    version.commit(files, {})
+    version = store.begin(LOGISTIC_BASELINE, "2014-10-22")
+    files = {WEIGHTS_NAME: content, "model_card.json": b"{}"}
+    version.commit([write_bytes(store, version.folder, name, data) for name, data in files.items()], {})
 
 
 def test_weights_are_the_same_after_a_file(tmp_path):

@@ -6,14 +6,10 @@ The seconds of one table were taken in one run: compare the lines with one anoth
 
 import argparse
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,38 +21,13 @@ from ctr_assets.features import FEATURES
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, RAW_IMPRESSIONS
 from ctr_assets_tests.benchmarks.accidents_ours import ACCIDENTS
 from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
+from ctr_assets_tests.benchmarks.page import Line, Page
 from ctr_assets_tests.benchmarks.quality_ours import FORMER
 
 FIRST_DAY, REPLAYED_DAYS = "2014-10-21", 25
 DAY_ROWS = 408_000
 """Of the day after so many ids: two raw files."""
 PEERS = Path(__file__).parent / "peers"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; ``ratio`` says what the figure is compared with."""
-
-    section: str
-    contender: str
-    figures: Figures
-    ratio: str = ""
-
-    def cells(self) -> list[str]:
-        rows, seconds = self.figures.get("rows", 0), self.figures["seconds"]
-        peak = self.figures.get("peak_bytes")
-        return [
-            self.section,
-            self.contender,
-            f"{rows:,}" if rows else "",
-            f"{seconds:,.2f}" if seconds < 10 else f"{seconds:,.0f}",
-            f"{rows / seconds:,.0f}" if rows else "",
-            f"{peak / 2**30:.1f} GiB" if peak else "",
-            self.ratio,
-        ]
-
-
-HEADINGS = ("what", "contender", "rows", "seconds", "rows/s", "peak memory", "beside")
 
 
 class Bench:
@@ -278,6 +249,12 @@ class Bench:
             ratio = f"{seconds / first:.2f} x of {sizes[0]:,} ids"
             yield Line("a training step", f"ours, {size:,} ids", {"seconds": seconds}, ratio)
 
+    def parts(self) -> Iterator[Line]:
+        """Each fast part of training beside the plain PyTorch that it stands in for, on one thread."""
+        for part, (seconds, plain) in measure(ours("parts_ours"), 1)["parts"].items():
+            told = f"{seconds * 1e3:.2f} ms of CPU, plain PyTorch {plain * 1e3:.2f} ms: {plain / seconds:.1f} x as fast"
+            yield Line("a batch, by parts", f"ours, {part}", {"seconds": seconds}, told)
+
     def promotion(self) -> Iterator[Line]:
         """Rules of promotion, replayed over days of which every one has a model."""
         for drift in Drift:
@@ -407,6 +384,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "continued",
             "peers",
             "vocabulary",
+            "parts",
             "promotion",
             "scoring",
             "serving",
@@ -427,6 +405,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ctr_assets_tests.benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"of {', '.join(SECTIONS)}; all but the last")
     parser.add_argument("--folder", type=Path, default=Path(".bench"), help="data and the peers' environment")
+    parser.add_argument("--pages", type=Path, default=Path("docs/benchmarks"), help="where the run's page is kept")
     parser.add_argument("--rows", type=int, default=4_000_000, help="rows of the tables (default: %(default)s)")
     parser.add_argument("--original-rows", type=int, default=1_000_000, help="rows of the original approach")
     parser.add_argument("--peer-rows", type=int, default=1_000_000, help="training rows of the other libraries")
@@ -440,20 +419,16 @@ def main(arguments: list[str] | None = None) -> int:
     bench = Bench(options)
     if not bench.peer_python.exists():
         print(f"{bench.peer_python} is not there: the other libraries are left out (make bench installs them)")
-    print(f"{datetime.now(UTC):%Y-%m-%d}, {_machine()}, {options.threads} threads each")
-    print("| " + " | ".join(HEADINGS) + " |\n|---|---|---:|---:|---:|---:|---|")
-    for name in tqdm(options.sections or DEFAULT_SECTIONS, unit="section", disable=None):
+    sections = options.sections or DEFAULT_SECTIONS
+    page = Page.new(options.pages, sections=sections, repeats=options.repeats, threads=options.threads)
+    print(page.head(), flush=True)
+    for name in tqdm(sections, unit="section", disable=None):
         for line in SECTIONS[name](bench):
-            tqdm.write("| " + " | ".join(line.cells()) + " |", file=sys.stdout)
+            page.add(line)
+            tqdm.write(line.as_markdown(), file=sys.stdout)
             sys.stdout.flush()
+    print(f"\nKept in {page.path}")
     return 0
-
-
-def _machine() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{line.split(':')[1].strip()}, {os.cpu_count()} cores"
-    return f"{platform.processor()}, {os.cpu_count()} cores"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pyarrow as pa
 from ctr_assets.features import DEVICE, FEATURE_BY_NAME, FEATURES
 from ctr_assets.storage import DataFile, Manifest, Store
 from ctr_assets.storage.entries import Entries, keys_of, merge
-from ctr_assets.storage.parts import write_text
+from ctr_assets.storage.parts import write_bytes
 from ctr_assets.storage.segments import BUCKETS, Index, Segment, bucket_of, write_entries
 from ctr_assets.storage.vocabulary import INDEX, index_file, write_vocabulary
 from ctr_assets.tables import FEATURE_VOCABULARY
@@ -37,7 +37,7 @@ def commit_made_up_ids(store: Store, day: str, known: int) -> Manifest:
         entries = merge([chunk.where(bucket_of(chunk.keys) == bucket) for chunk in chunks])
         file = write_entries(version, index_file(bucket), [entries])
         files |= {bucket: file} if file else {}
-    chain = write_text(store, version.folder, "chain.json", f'{{"{day}": "made up"}}')
+    chain = write_bytes(store, version.folder, "chain.json", f'{{"{day}": "made up"}}'.encode())
     segment = Segment(
         table=FEATURE_VOCABULARY,
         partition=day,
@@ -56,7 +56,7 @@ def commit_made_up_ids(store: Store, day: str, known: int) -> Manifest:
             "sizes": {**dict.fromkeys(FEATURE_BY_NAME, 0), DEVICE: known},
             "min_counts": {feature.name: feature.min_count for feature in FEATURES},
             "chain": {day: "made up"},
-            INDEX: write_text(store, version.folder, "segments.json", index.model_dump_json()).model_dump(),
+            INDEX: write_bytes(store, version.folder, "segments.json", index.model_dump_json().encode()).model_dump(),
         },
     )
 

@@ -33,7 +33,7 @@ FORMER = {
     **{"embedding_optimizer": "adam", "embedding_learning_rate": 5e-3, "batch_size": 4096},
     **{"lr_cooldown": 0.0, "fit_intercept": False},
 }
-"""The default preset before it was ``docs/defaults.md``'s."""
+"""The default preset before it was ``docs/concepts/defaults.md``'s."""
 
 
 def quiet(line: str) -> None:

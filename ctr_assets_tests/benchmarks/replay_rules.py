@@ -1,4 +1,6 @@
-"""Rules of promotion, replayed over days: ``python -m … STORE FIRST_DAY DAYS``. ``docs/promotion.md`` has the table.
+"""Rules of promotion, replayed over days: ``python -m … STORE FIRST_DAY DAYS``.
+
+``docs/concepts/promotion.md`` has the table.
 
 As in use: a day comes and is scored by what is in use; then it is learnt, and the rule says whether its model takes
 over for the next day. The comparisons are those of ``ctr_assets.evaluation``, on the test split of the model's window.

@@ -19,10 +19,11 @@ from ctr_assets.defs import asset_jobs, automation
 from ctr_assets.defs.automation import LandingWatch, PredictionPolicy, RetrainingPolicy
 from ctr_assets.defs.check_results import failed_check
 from ctr_assets.defs.checks import BLOCKING_BEFORE_TRAINING
+from ctr_assets.defs.partitions import daily
 from ctr_assets.defs.places import Places
 from ctr_assets.defs.schedules import daily_catch_up
 from ctr_assets.defs.sensors import landing_sensor, prediction_sensor, retraining_sensor, stale_features_sensor
-from ctr_assets.landing.zone import LandingZoneError
+from ctr_assets.landing.errors import LandingZoneError
 from ctr_assets.settings import read_settings
 from ctr_assets.storage import Store
 from ctr_assets_tests.automation.tables import DAYS, Tables
@@ -125,7 +126,7 @@ def test_a_job_is_of_days_and_materializes_what_it_says(job):
     definition = REPOSITORY.get_job(job)
     keys = definition.asset_layer.executable_asset_keys
     assert {key.to_user_string() for key in keys} == set(asset_jobs.ASSETS_OF_JOB[job])
-    assert definition.partitions_def == automation.daily
+    assert definition.partitions_def == daily
     assert definition.description
 
 

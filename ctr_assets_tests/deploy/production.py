@@ -27,7 +27,7 @@ from ctr_assets_tests.launch.test_process_launcher import wait_until
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 CODE_LOCATIONS = {"ctr-assets": "ctr_assets.definitions", "scripted": "ctr_assets_tests.deploy.scripted_definitions"}
-IMAGE = "ctr-assets-code-server:0.1.0"
+IMAGE = "ctr-assets-code-server:0.4.0"
 
 
 @dataclass(frozen=True)

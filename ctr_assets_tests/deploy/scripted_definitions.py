@@ -9,6 +9,7 @@ from ctr_assets_tests.launch.scripted import scripted
 
 defs = dg.Definitions(
     assets=[scripted],
+    jobs=[dg.define_asset_job("scripted_job", [scripted])],
     resources={
         "launcher": ScriptedSparkLauncher(
             settings_file=dg.EnvVar("CTR_KUBERNETES_SETTINGS"),

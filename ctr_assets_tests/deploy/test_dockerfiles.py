@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
@@ -11,11 +12,10 @@ import pytest
 from ctr_assets.jobs import PYTORCH_JOBS, SPARK_JOBS
 from ctr_assets.launch.java import MINIMUM_JAVA
 from ctr_assets.launch.kubernetes.spark_application import MAIN_FILE
-from ctr_assets_tests.deploy.files import DOCKER, ROOT, images
+from ctr_assets_tests.deploy.files import DOCKER, LOCKED, ROOT, images
 
 DOCKERFILES = sorted(path.name for path in DOCKER.glob("*.Dockerfile"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINNED = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
 IMPORTED_FROM = {
     "fsspec": ("gcsfs",),
     "google": ("dagster-gcp", "google-cloud-storage"),
@@ -74,21 +74,34 @@ def test_the_last_user_is_a_number_that_is_not_root(name):
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_every_install_is_constrained_and_leaves_no_cache(name):
-    installs = re.findall(r"pip install ([^&;]*)", runs(name))
-    assert installs
-    assert all(install.startswith("-c constraints.txt ") for install in installs)
-    assert any("PIP_NO_CACHE_DIR=1" in env for env in of(name, "ENV"))
+def test_every_install_is_of_the_lock_and_leaves_no_cache(name):
+    (environment, *_) = of(name, "ENV")
+    assert {"UV_CONSTRAINT=requirements.lock", "UV_BUILD_CONSTRAINT=requirements.lock"} <= set(environment.split())
+    assert {"PIP_NO_CACHE_DIR=1", "UV_NO_CACHE=1"} <= set(environment.split())
+    # pip brings uv alone, by its hash; uv brings the rest.
+    by_pip = re.findall(r"(?<!uv )pip install ([^&;]*)", runs(name))
+    assert [words.split() for words in by_pip] == [["--require-hashes", "-r", "uv.txt"]]
+    assert runs(name).count("uv pip install") >= 1
     for apt in re.findall(r"apt-get install[^&]*", runs(name)):
         assert "--no-install-recommends" in apt
         assert "rm -rf /var/lib/apt/lists/*" in runs(name)
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
-def test_what_is_installed_by_name_is_in_the_constraints(name):
-    for install in re.findall(r"pip install -c constraints.txt ([^&;]*)", runs(name)):
-        words = re.sub(r"--(target|extra-index-url) \S+|\$\([^)]*\)|\"[^\"]*\"|-e \S+|--\S+", "", install).split()
-        assert [word for word in words if word not in PINNED] == []
+def test_the_command_that_takes_uv_from_the_lock_does(name, tmp_path):
+    (command,) = re.findall(r"sed -n \S+ requirements\.lock", runs(name))
+    taken = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    first, *hashes = taken.splitlines()
+    assert first.split()[0] == f"uv=={LOCKED['uv']}"
+    assert len(hashes) > 1
+    assert all(line.strip().startswith("--hash=sha256:") for line in hashes)
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_what_is_installed_by_name_is_in_the_lock(name):
+    for install in re.findall(r"uv pip install ([^&;]*)", runs(name)):
+        words = re.sub(r"--(target|default-index) \S+|-e \S+|-r \S+|--\S+", "", install).split()
+        assert [word for word in words if word not in LOCKED] == []
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)
@@ -115,10 +128,10 @@ def test_no_credential_can_reach_a_build():
     let_in = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert sorted(let_in) == [
         "!README.md",
-        "!constraints.txt",
         "!ctr_assets",
         "!docker/spark-entrypoint.sh",
         "!pyproject.toml",
+        "!requirements.lock",
     ]
 
 

@@ -8,7 +8,17 @@ import yaml
 
 import ctr_assets
 from ctr_assets.launch.kubernetes.settings import PyTorchSettings, SparkSettings, read_settings
-from ctr_assets_tests.deploy.files import DEPLOY, DOCKER, OVERLAYS, ROOT, image_references, images, rendered, values
+from ctr_assets_tests.deploy.files import (
+    DEPLOY,
+    DOCKER,
+    LOCKED,
+    OVERLAYS,
+    ROOT,
+    image_references,
+    images,
+    rendered,
+    values,
+)
 
 IMAGES = images()
 OURS = {IMAGES[key]: IMAGES["TAG"] for key in ("CODE_SERVER_IMAGE", "SPARK_IMAGE", "PYTORCH_IMAGE", "SERVING_IMAGE")}
@@ -60,8 +70,7 @@ def test_every_settings_file_is_one(overlay):
 
 
 def test_charts_and_operators_are_the_recorded_versions():
-    constraints = (ROOT / "constraints.txt").read_text()
-    assert f"dagster=={IMAGES['DAGSTER_CHART']}\n" in constraints
+    assert LOCKED["dagster"] == IMAGES["DAGSTER_CHART"]
     assert f"--version {IMAGES['DAGSTER_CHART']} " in (DEPLOY / "helm/dagster-values.yaml").read_text()
     assert f"--version {IMAGES['SPARK_OPERATOR_CHART']} " in (DEPLOY / "helm/spark-operator-values.yaml").read_text()
     operator = yaml.safe_load((DEPLOY / "kustomize/training-operator/kustomization.yaml").read_text())
@@ -77,7 +86,7 @@ def test_the_readmes_commands_have_the_same_versions():
 
 
 def test_the_spark_version_is_the_one_installed():
-    assert f"pyspark=={SparkSettings().spark_version}\n" in (ROOT / "constraints.txt").read_text()
+    assert LOCKED["pyspark"] == SparkSettings().spark_version
 
 
 def test_dockerfiles_and_images_match_one_to_one():

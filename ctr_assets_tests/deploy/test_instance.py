@@ -5,14 +5,15 @@ from typing import Any
 
 import pytest
 import yaml
-from dagster._config import process_config, resolve_to_config_type
 
-# Private in 1.13: the public way to check a class's config is to connect to its database or cluster.
-from dagster._core.instance.config import dagster_instance_config
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes.config_class import class_from_code_pointer
-
-from ctr_assets_tests.deploy.files import DEPLOY, one, values
+from ctr_assets_tests.deploy.files import DEPLOY, DOCKER, one, values
+from ctr_assets_tests.private_dagster import (
+    InstanceRef,
+    class_from_code_pointer,
+    dagster_instance_config,
+    process_config,
+    resolve_to_config_type,
+)
 
 FOLDER = str(DEPLOY / "kubernetes")
 INSTANCE = yaml.safe_load((DEPLOY / "kubernetes" / "dagster.yaml").read_text())
@@ -40,8 +41,8 @@ def test_dagster_accepts_the_file():
 @pytest.mark.parametrize(
     ("part", "class_name"),
     [
-        ("run_launcher_data", "K8sRunLauncher"),
-        ("run_coordinator_data", "QueuedRunCoordinator"),
+        ("run_launcher_data", "PatientK8sRunLauncher"),
+        ("run_coordinator_data", "LimitedRunCoordinator"),
         ("compute_logs_data", "GCSComputeLogManager"),
         ("run_storage_data", "PostgresRunStorage"),
         ("event_storage_data", "PostgresEventLogStorage"),
@@ -85,8 +86,8 @@ def test_the_charts_values_give_the_same_instance():
     assert concurrency.pop("enabled") is True
     assert concurrency == INSTANCE["concurrency"]
     coordinator = chart["dagsterDaemon"]["runCoordinator"]
-    assert coordinator["type"] == INSTANCE["run_coordinator"]["class"]
-    assert snake(coordinator["config"]["queuedRunCoordinator"]) == INSTANCE["run_coordinator"]["config"]
+    assert coordinator["type"] == "CustomRunCoordinator"
+    assert coordinator["config"]["customRunCoordinator"] == INSTANCE["run_coordinator"]
     logs = chart["computeLogManager"]
     assert logs["type"] == INSTANCE["compute_logs"]["class"]
     assert snake(logs["config"]["gcsComputeLogManager"]) == INSTANCE["compute_logs"]["config"]
@@ -104,18 +105,26 @@ def test_the_charts_database_is_the_same():
 
 def test_the_charts_run_launcher_gives_the_same():
     chart = values("dagster-values.yaml")
-    launcher = chart["runLauncher"]
-    stated, wanted = launcher["config"]["k8sRunLauncher"], dict(INSTANCE["run_launcher"]["config"])
-    assert launcher["type"] == INSTANCE["run_launcher"]["class"]
-    assert stated["loadInclusterConfig"] is wanted["load_incluster_config"]
-    assert stated["imagePullPolicy"] == wanted["image_pull_policy"]
-    assert stated["failPodOnRunFailure"] is wanted["fail_pod_on_run_failure"]
-    run = wanted["run_k8s_config"]
-    assert stated["runK8sConfig"]["jobSpecConfig"] == run["job_spec_config"]
-    assert stated["runK8sConfig"]["podSpecConfig"] == run["pod_spec_config"]
-    assert stated["runK8sConfig"]["podTemplateSpecMetadata"] == run["pod_template_spec_metadata"]
-    assert chart["global"]["postgresqlSecretName"] == wanted["postgres_password_secret"]
-    assert chart["global"]["dagsterHome"] == wanted["dagster_home"]
+    assert chart["runLauncher"]["type"] == "CustomRunLauncher"
+    stated, wanted = chart["runLauncher"]["config"]["customRunLauncher"], INSTANCE["run_launcher"]
+    # The chart writes the database's address into the instance that a run's pod reads: nothing to pass on.
+    config = {name: value for name, value in wanted["config"].items() if name != "env_vars"}
+    assert stated == {**wanted, "config": config}
+    assert chart["global"]["postgresqlSecretName"] == config["postgres_password_secret"]
+    assert chart["global"]["dagsterHome"] == config["dagster_home"]
     # Runs have the code location's service account: the chart passes it on (includeConfigInLaunchedRuns).
-    assert chart["dagster-user-deployments"]["serviceAccount"]["name"] == wanted["service_account_name"]
-    assert one("gke", "Namespace", wanted["job_namespace"])
+    assert chart["dagster-user-deployments"]["serviceAccount"]["name"] == config["service_account_name"]
+    assert one("gke", "Namespace", config["job_namespace"])
+
+
+@pytest.mark.parametrize("files", [["dagster-values.yaml"], ["dagster-values.yaml", "dagster-values-kind.yaml"]])
+def test_what_loads_the_queue_and_the_launcher_runs_this_projects_image(files):
+    chart = values(*files)
+    (location,) = chart["dagster-user-deployments"]["deployments"]
+    assert chart["dagsterDaemon"]["image"] == chart["dagsterWebserver"]["image"] == location["image"]
+    assert "dagster-webserver" in (DOCKER / "code-server.Dockerfile").read_text()
+
+
+def test_a_launch_is_tried_for_less_time_than_a_run_may_take_to_start():
+    launching = INSTANCE["run_launcher"]["config"]["launch_minutes"] * 60
+    assert 600 <= launching <= INSTANCE["run_monitoring"]["start_timeout_seconds"] / 2

@@ -161,7 +161,7 @@ def test_more_servers_start_under_load_on_gke_and_one_small_one_runs_in_kind():
     assert scaler["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "ctr-serving"}
     assert one("gke", "Deployment", "ctr-serving")["spec"]["replicas"] == scaler["minReplicas"] == 2
     assert one("kind", "Deployment", "ctr-serving")["spec"]["replicas"] == 1
-    assert container_of("kind")[1]["resources"]["requests"] == {"cpu": "100m", "memory": "256Mi"}
+    assert container_of("kind")[1]["resources"]["requests"] == {"cpu": "50m", "memory": "256Mi"}
     assert not [o for o in rendered("kind") if o["kind"] == "HorizontalPodAutoscaler"]
 
 

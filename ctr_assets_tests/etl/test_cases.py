@@ -13,7 +13,7 @@ import pytest
 from ctr_assets.etl import parse, raw
 from ctr_assets.etl.csv_block import parse_block
 from ctr_assets.etl.plan import plan_tasks
-from ctr_assets.landing.files import LandingError
+from ctr_assets.landing.errors import LandingError
 from ctr_assets.quality import volume
 from ctr_assets.storage import Store
 from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS

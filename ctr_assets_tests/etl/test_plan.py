@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 
 from ctr_assets.etl.plan import plan_tasks
-from ctr_assets.landing.files import LandingError, find_files
+from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.files import find_files
 from ctr_assets_tests.deliveries import COLUMNS, deliver, impressions, to_csv
 
 DAY = "2014-10-21"

@@ -10,7 +10,7 @@ import pytest
 
 from ctr_assets.etl.raw import ingest
 from ctr_assets.etl.validate import parse_hour
-from ctr_assets.landing.files import LandingError
+from ctr_assets.landing.errors import LandingError
 from ctr_assets.storage import Store
 from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS, RAW_SCHEMA
 from ctr_assets_tests.deliveries import COLUMNS, deliver, deliver_feed, impressions, to_csv

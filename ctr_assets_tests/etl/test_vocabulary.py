@@ -13,6 +13,7 @@ from ctr_assets.etl.encode import encode
 from ctr_assets.etl.raw import ingest
 from ctr_assets.etl.vocabulary import build
 from ctr_assets.features import FEATURE_BY_NAME, FEATURES
+from ctr_assets.split import stable_hash
 from ctr_assets.storage import Store, UnreadableError, write_parquet
 from ctr_assets.storage import entries as entries_module
 from ctr_assets.storage import segments as segments_module
@@ -198,10 +199,10 @@ def admitted_over_days(folder) -> list[tuple[set, dict]]:
             name: pa.array(sorted(admitted) if i == 1 else [], pa.string()) for i, name in enumerate(FEATURE_BY_NAME)
         }
         files = [write_vocabulary(version, new, sizes), *filter(None, [outcome.known, outcome.index])]
-        manifest = version.commit(files, {}, properties={"chain": {day: ""}, "min_counts": limits})
+        sizes = {name: size + len(new[name]) for name, size in sizes.items()}
+        manifest = version.commit(files, {}, properties={"sizes": sizes, "chain": {day: ""}, "min_counts": limits})
         named = read_named(store, manifest)
         outcomes.append(({*admitted}, dict(zip(named.values.to_pylist(), named.states.tolist(), strict=True))))
-        sizes = {name: size + len(new[name]) for name, size in sizes.items()}
         segments = () if before is None else before.segments
         segment = segments_module.Segment(
             table=FEATURE_VOCABULARY,
@@ -220,6 +221,5 @@ def test_values_whose_hashes_collide_are_told_apart(tmp_path, monkeypatch):
     monkeypatch.setattr(segments_module, "BUCKETS", 1)
     expected = admitted_over_days(tmp_path / "apart")
     assert all(expected[-1])
-    genuine = entries_module.stable_hash
-    monkeypatch.setattr(entries_module, "stable_hash", lambda values: genuine(values) % np.uint64(5))
+    monkeypatch.setattr(entries_module, "stable_hash", lambda values: stable_hash(values) % np.uint64(5))
     assert admitted_over_days(tmp_path / "colliding") == expected

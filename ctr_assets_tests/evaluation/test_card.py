@@ -18,12 +18,12 @@ from ctr_assets_tests.evaluation.conftest import DAYS, TINY, Evaluated
 
 SECTIONS = [
     "Which model this is",
-    "Data",
-    "Features and the values that it knows",
     "How good it is",
     "Calibration",
-    "Configuration",
     "Limits",
+    "Data",
+    "Features and the values that it knows",
+    "Configuration",
 ]
 DAY = DAYS[1]
 
@@ -63,7 +63,7 @@ def test_it_has_every_section_with_what_it_is_for(
     assert data["all"][0] == f"{trained['train_rows']:,}"
     known = table_of(card, "Features and the values that it knows")
     assert known.keys() == {feature.name for feature in FEATURES}
-    assert all(known[name][2] == f"{size:,}" for name, size in trained["vocabulary_sizes"].items())
+    assert all(known[name][1] == f"{size:,}" for name, size in trained["vocabulary_sizes"].items())
     settings = table_of(card, "Configuration")
     assert {name: value for name, (value,) in settings.items()} == {n: str(v) for n, v in TINY.model_dump().items()}
     assert DAYS[2] in card.split("## How good it is")[1]
@@ -73,7 +73,7 @@ def test_the_share_of_unknown_rows_is_that_of_all_rows_of_the_days(trained: dict
     known = table_of(render_card(trained, "v1", figures, DAYS[2]), "Features and the values that it knows")
     days = trained["days"].values()
     share = sum(day["unknown_rows"]["C1"] for day in days) / sum(sum(day["splits"].values()) for day in days)
-    assert known["C1"][3] == f"{share:.2%}"
+    assert known["C1"][2] == f"{share:.2%}"
     assert 0 < share < 1
 
 
@@ -82,9 +82,9 @@ def test_whatever_models_and_rows_were_evaluated_are_told(trained: dict[str, Any
     more["test"]["logistic"] = {**figures["test"]["gbt"], "logloss": 0.12345}
     more["a_week_later"] = {"wide_deep": figures["test"]["wide_deep"]}
     card = render_card(trained, "v1", more, DAYS[2])
-    assert "| test | logistic |" in card
+    assert "| test | logistic regression |" in card
     assert "0.1235 ± " in card
-    assert card.count("| a week later | wide_deep |") == 2
+    assert card.count("| a week later | Wide & Deep |") == 2
 
 
 def test_a_card_from_before_is_told_as_far_as_it_goes(trained: dict[str, Any], figures: dict[str, Any]):
@@ -95,7 +95,7 @@ def test_a_card_from_before_is_told_as_far_as_it_goes(trained: dict[str, Any], f
     assert "were not recorded" in card
     assert "it was not checked" in card
     of_test_only = {"test": {"wide_deep": {k: v for k, v in figures["test"]["wide_deep"].items() if k != "notes"}}}
-    assert "| test | wide_deep |" in render_card({**old, "torch_version": "2.1.0"}, "v0", of_test_only, "not kept")
+    assert "| test | Wide & Deep |" in render_card({**old, "torch_version": "2.1.0"}, "v0", of_test_only, "not kept")
     days = {day: {"splits": of["splits"]} for day, of in trained["days"].items()}
     days[DAY] = known_of_day({"splits": trained["days"][DAY]["splits"], "vocabulary_fingerprint": "f"})
     data = table_of(render_card({**trained, "days": days}, "v0", {}, "not kept"), "Data")
@@ -106,8 +106,8 @@ def test_figures_that_rows_leave_undefined_are_dashes_with_the_reason(trained: d
     undefined = dict.fromkeys(("roc_auc", "normalized_entropy", "pr_auc", "calibration_ratio"))
     of = {**undefined, "rows": 7, "clicks": 0, "logloss": 0.1, "expected_calibration_error": 0.1, "notes": ["no click"]}
     card = render_card(trained, "v1", {"test": {"wide_deep": of}}, "left out: not asked for")
-    assert "| test | wide_deep | 7 | 0 | 0.1000 | – | – | – |" in card
-    assert "test, wide_deep: no click" in card
+    assert "| test | Wide & Deep | 7 | 0 | 0.1000 | – | – | – |" in card
+    assert "test, Wide & Deep: no click" in card
 
 
 @pytest.mark.parametrize(

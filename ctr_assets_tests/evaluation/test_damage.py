@@ -49,12 +49,18 @@ READERS: dict[str, tuple[str, str, Callable[[Store, Manifest], Any]]] = {
 }
 
 
-@pytest.mark.parametrize("how", DAMAGES)
-@pytest.mark.parametrize("reader", READERS)
+# The middle of a small Parquet file may be a part that is not read.
+SEEN_DAMAGES = [
+    (reader, how)
+    for reader, (_, name, _) in READERS.items()
+    for how in DAMAGES
+    if not (name.endswith("parquet") and how == "flipped")
+]
+
+
+@pytest.mark.parametrize(("reader", "how"), SEEN_DAMAGES)
 def test_every_reader_of_models_names_the_damaged_file(store: Store, reader: str, how: str):
     table, name, read = READERS[reader]
-    if name.endswith("parquet") and how == "flipped":
-        pytest.skip("the middle of a small Parquet file may be a part that is not read")
     manifest = store.manifest(table, DAY)
     read(store, manifest)
     named = damage(store, manifest, store.file(manifest, name), how)

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from ctr_assets.evaluation.metrics import logloss_of_rows
-from ctr_assets.evaluation.scored import CONSTANT, MODELS, RowsOf, read_scored
+from ctr_assets.evaluation.scored import CONSTANT, MODELS, NAMES, RowsOf, read_scored
 from ctr_assets.evaluation.uncertainty import estimate, read_clusters
 from ctr_assets.features import FEATURES, Split
 from ctr_assets.jobs import champion_model, evaluation_report
@@ -104,8 +104,8 @@ def test_the_figures_of_a_segment_are_those_of_its_rows(
         expected = [f"{len(labels):,}", f"{labels.sum():,}", f"{labels.mean():.4f}"]
         for model in SEGMENTED:
             scores = rows[model][of].astype(float)
-            figures = (scores.mean(), scores.mean() / labels.mean(), log_loss(labels, scores))
-            expected += [f"{figure:.4f}" for figure in (*figures, roc_auc_score(labels, scores))]
+            figures = (scores.mean() / labels.mean(), log_loss(labels, scores), roc_auc_score(labels, scores))
+            expected += [f"{figure:.4f}" for figure in figures]
         assert cells == expected
 
 
@@ -194,9 +194,8 @@ def test_the_model_card_is_a_file_and_in_the_ui(evaluated: Evaluated, reported: 
         for model, of in metrics[rows_of].items():
             losses = logloss_of_rows(labels, read_scored(store, scored, rows_of, model))
             error = estimate(losses, clusters).standard_error
-            line = next(
-                line for line in card.splitlines() if line.startswith(f"| {rows_of.replace('_', ' ')} | {model}")
-            )
+            start = f"| {rows_of.replace('_', ' ')} | {NAMES[model]} |"
+            line = next(line for line in card.splitlines() if line.startswith(start))
             assert f"| {of['rows']:,} | {of['clicks']:,} | {of['logloss']:.4f} ± {error:.4f} |" in line
 
 
@@ -212,7 +211,7 @@ def test_a_model_that_is_the_champion_already_is_said_to_be(store: Store):
     _challenge(store, DAY)
     reported = _report(store)
     assert reported["verdict"] == "This model is the champion"
-    assert "champion mean" not in reported["segments"]["raw_value"]
+    assert "champion calibration" not in reported["segments"]["raw_value"]
 
 
 def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: Store):
@@ -223,7 +222,7 @@ def test_another_champion_is_scored_on_the_same_rows_and_told_everywhere(store: 
     reported = _report(store)
     assert reported["verdict"].startswith("Not fit for promotion: a logloss of")
     assert "does not beat the GBT (" in reported["verdict"]
-    assert "champion mean" in reported["segments"]["raw_value"]
+    assert "champion calibration" in reported["segments"]["raw_value"]
     logloss = champion.properties["test_metrics"]["logloss"]
     assert f"| champion | {logloss:.4f} |" in _file(store, "report.md")
     assert store.manifest(EVALUATION_REPORT, DAY).inputs[champion.reference] == champion.version
@@ -240,8 +239,9 @@ def test_first_come_the_figures_of_the_next_day_with_their_uncertainty(evaluated
     for name, model in (("challenger", "wide_deep"), ("GBT", "gbt"), ("constant_rate", "constant")):
         for figure in ("logloss", "roc_auc"):
             assert reported[f"{name}/{figure}"] == pytest.approx(metrics[model][figure], abs=1e-9)
+            # That the same answer for all rows ranks none of them has no error.
             error = reported[f"{name}/{figure}_standard_error"]
-            assert f"{metrics[model][figure]:.4f} ± {error:.4f}" in table
+            assert f"{metrics[model][figure]:.4f}" + (f" ± {error:.4f}" if error else " |") in table
     # What keeps the books comes last.
     keys = list(reported)
     assert keys[:3] == ["verdict", "champion_day", "judged_on"]
@@ -291,7 +291,7 @@ def test_a_day_with_hardly_a_test_row_has_a_report_too(store: Store, left: int):
     assert "feature_importance" not in reported
     assert reported["dagster/row_count"] == left
     assert f"Of {left} test rows none can be given" in _file(store, "report.html")
-    assert f"| test | wide_deep | {left} |" in _file(store, "model_card.md")
+    assert f"| test | Wide & Deep | {left} |" in _file(store, "model_card.md")
 
 
 def test_a_model_retrained_after_its_evaluation_is_refused(store: Store):
@@ -310,3 +310,22 @@ def test_names_from_the_data_cannot_break_the_page():
     assert "&lt;b&gt;|x" in render_html(document)
     assert in_markdown("<b>|x") == r"\<b\>\|x"
     assert f"| {in_markdown('<b>|x')} |" in render_markdown(document)
+
+
+def test_a_long_table_is_folded_under_its_caption():
+    from ctr_assets.evaluation.document import Cell, Document, Section, Table, render_html
+
+    def page(rows: int, caption: str) -> str:
+        table = Table(("name",), ((Cell("x"),),) * rows, caption=caption)
+        return render_html(Document("t", "s", "v", "", (), (), (Section("one", tables=(table,)),), "f"))
+
+    assert "<summary>all of them</summary>" in page(13, "all of them")
+    assert "<caption>all of them</caption>" in page(12, "all of them")
+    assert "<details>" not in page(12, "all of them") + page(13, "")
+
+
+def test_the_verdict_is_not_said_again_among_its_reasons(evaluated: Evaluated, reported: dict[str, Any]):
+    text = _file(evaluated.store, "report.md")
+    reasons = [line.removeprefix("* ") for line in text.split("## ")[0].splitlines() if line.startswith("* ")]
+    assert reasons
+    assert all(reason[0].lower() + reason[1:] not in text.split("**")[1] for reason in reasons)

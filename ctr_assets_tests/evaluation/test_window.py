@@ -44,6 +44,17 @@ def test_a_day_that_the_vocabulary_was_not_built_over_needs_the_vocabulary_first
         check_window(days_store, DAYS[2], DAYS)
 
 
+def test_a_day_whose_vocabulary_was_renewed_alone_needs_the_later_ones_again(days_store: Store):
+    vocabulary = days_store.manifest(FEATURE_VOCABULARY, DAYS[1])
+    chain = {**vocabulary.properties["chain"], DAYS[1]: "delivered again"}
+    days_store.begin(FEATURE_VOCABULARY, DAYS[1]).commit([], {}, properties={**vocabulary.properties, "chain": chain})
+    _reencode(days_store, DAYS[1], "delivered again")
+    with pytest.raises(WindowError) as error:
+        check_window(days_store, DAYS[2], DAYS)
+    later = f"{FEATURE_VOCABULARY} for every day after {DAYS[1]} to {DAYS[2]}, then {ENCODED_FEATURES} for {DAYS[2]}"
+    assert str(error.value).endswith(f"Materialize {later}")
+
+
 def test_a_missing_vocabulary_is_named(days_store: Store):
     days_store.remove_tree(FEATURE_VOCABULARY, DAYS[2])
     with pytest.raises(WindowError, match="materialize feature_vocabulary, then encoded_features"):

@@ -37,7 +37,7 @@ def main() -> None:
     kind, _, number = point.partition(":")
     if kind == "before-manifest":
         kill_on_call(objects, "replace_object", int(number))
-        store.replace_object = objects.replace_object
+        store.replace_object = objects.replace_object  # type: ignore[attr-defined]
     elif kind == "after-part":
         kill_on_call(parts.ParquetPart, "close", int(number))
     elif kind == "after-seconds":

@@ -26,10 +26,10 @@ OF_THE_SERVER = ("creationTimestamp", "deletionTimestamp", "generation", "manage
 
 @dataclass
 class Namespace:
-    """`quotas`: the name of a quota of 0, by plural."""
+    """`quotas`: by plural the name of a quota and how many objects it allows."""
 
     is_terminating: bool = False
-    quotas: dict[str, str] = field(default_factory=dict)
+    quotas: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 class Creator:
@@ -75,7 +75,9 @@ class Creator:
             text = f"namespace {path.namespace} is being terminated"
             found = [cause("metadata.namespace", "NamespaceTerminating", text)]
             raise not_in_the_namespace(resource, name, why, found)
-        if quota := namespace.quotas.get(resource.plural):
+        quota, limit = namespace.quotas.get(resource.plural, ("", 0))
+        if quota and (used := len(self.store.objects(resource, path.namespace))) >= limit:
             counted = resource.plural if resource == PODS else f"count/{resource.qualified_plural}"
-            figures = ", ".join(f"{word}: {counted}={i}" for word, i in (("requested", 1), ("used", 0), ("limited", 0)))
+            said = (("requested", 1), ("used", used), ("limited", limit))
+            figures = ", ".join(f"{word}: {counted}={number}" for word, number in said)
             raise not_in_the_namespace(resource, name, f"exceeded quota: {quota}, {figures}")

@@ -42,10 +42,11 @@ class ContainerLog:
         return found if tail is None else found[len(found) - min(tail, len(found)) :]
 
     def follow(self, since_ns: int, tail: int | None, is_over: Callable[[], bool]) -> Iterator[LogLine]:
-        """What is there, then what comes, until the container ends or `is_over`."""
+        """What is there when it is asked, then what comes, until the container ends or `is_over`."""
         with self.changed:
-            done = len(self.lines)
-            first = self.read(since_ns, tail)
+            return self._go_on(self.read(since_ns, tail), len(self.lines), is_over)
+
+    def _go_on(self, first: list[LogLine], done: int, is_over: Callable[[], bool]) -> Iterator[LogLine]:
         yield from first
         while True:
             with self.changed:

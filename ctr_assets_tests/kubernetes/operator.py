@@ -2,14 +2,12 @@
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 from ctr_assets_tests.kubernetes.job_controller import COMPONENT as JOB_COMPONENT
 from ctr_assets_tests.kubernetes.job_controller import JobPlay
 from ctr_assets_tests.kubernetes.kubelet import Kubelet
 from ctr_assets_tests.kubernetes.reconciling import GoneError, Played
-from ctr_assets_tests.kubernetes.recordings import find_recordings
 from ctr_assets_tests.kubernetes.replay import replay
 from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
 from ctr_assets_tests.kubernetes.scenarios import Scenario, named_scenario
@@ -45,13 +43,11 @@ class ScriptedOperator:
         run_processes: bool = True,
         speed: float = SPEED,
         scenario: str | Scenario | ChooseScenario = "run",
-        recordings: Path | None = None,
     ) -> None:
         """`run_processes=False` puts a script that succeeds in the place of every process."""
         self.server, self.run_processes, self.speed = server, run_processes, speed
         self.scenario = scenario
         self.kubelet = Kubelet(server, speed)
-        self._recordings = recordings
         self._played: dict[str, Played] = {}
         self._threads: list[threading.Thread] = []
         self._errors: list[BaseException] = []
@@ -121,10 +117,7 @@ class ScriptedOperator:
     def _play(self, played: Played) -> None:
         try:
             if played.scenario.transcript is not None:
-                recordings = self._recordings or find_recordings()
-                if recordings is None:
-                    raise FileNotFoundError("no recordings to replay: set CTR_K8S_RECORDINGS")
-                replay(played, recordings / "transcripts", played.scenario.transcript)
+                replay(played, played.scenario.transcript)
             else:
                 PLAYED_BY[played.resource][0](played).play()
         except GoneError:

@@ -30,10 +30,10 @@ class PodEndpoints:
         if not options.follow:
             lines = log.read(options.since_ns, options.tail)
             return Answer(text=b"".join(line.render(options.timestamps) for line in lines)[: options.limit_bytes])
-        cut = self.faults.next_log_cut()
+        cut, followed = self.faults.next_log_cut(), log.follow(options.since_ns, options.tail, is_over)
 
         def stream() -> Iterator[bytes]:
-            for count, line in enumerate(log.follow(options.since_ns, options.tail, is_over)):
+            for count, line in enumerate(followed):
                 rendered = line.render(options.timestamps)
                 if cut is not None and count == cut.after_lines:
                     if cut.bytes_of_next:

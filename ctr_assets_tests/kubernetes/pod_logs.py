@@ -9,6 +9,7 @@ from ctr_assets_tests.kubernetes.logs import ContainerLog, Logs
 from ctr_assets_tests.kubernetes.resources import Json
 from ctr_assets_tests.kubernetes.timestamps import parse_nanoseconds
 
+SECOND_NS = 1_000_000_000
 IMAGE_REASONS = ("ErrImagePull", "ImagePullBackOff")
 
 
@@ -87,8 +88,9 @@ def _number(query: Mapping[str, str], name: str) -> int | None:
 
 
 def _parse_since(text: str) -> int:
+    """Floored to its second, as the server passes it on to the node: a line of 17.3 comes for a since of 17.9."""
     try:
-        return parse_nanoseconds(text)
+        return parse_nanoseconds(text) // SECOND_NS * SECOND_NS
     except ValueError as e:
         layout = "2006-01-02T15:04:05Z07:00"
         raise bad_request(f'parsing time "{text}" as "{layout}": cannot parse "{text}" as "2006"') from e

@@ -18,6 +18,10 @@ class GoneError(Exception):
     """The custom resource is deleted, or being deleted: its operator leaves it alone."""
 
 
+class SuspendedError(Exception):
+    """Somebody has suspended the custom resource while its operator waited for something else."""
+
+
 @dataclass
 class Played:
     """One custom resource (one uid) in play."""
@@ -49,12 +53,31 @@ class Played:
         return spec
 
     def pause(self, recorded_seconds: float) -> None:
-        """Wait as long as the recording did, divided by the speed. Raises GoneError."""
+        """Wait as long as the recording did, divided by the speed. Raises GoneError and SuspendedError."""
         self.pause_really(recorded_seconds / self.speed)
 
     def pause_really(self, seconds: float) -> None:
         if self.is_gone.wait(seconds):
             raise GoneError
+        self.heed_suspension()
+
+    def is_suspended(self) -> bool:
+        """Raises GoneError."""
+        spec: Json = self.present()["spec"]
+        return bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend"))
+
+    def heed_suspension(self) -> None:
+        """Raises SuspendedError. A Job's suspension is not played."""
+        if self.resource.is_custom and self.is_suspended():
+            raise SuspendedError
+
+    def wait_while(self, is_so: Callable[[], bool]) -> None:
+        """Suspended or not. Raises GoneError."""
+        while is_so():
+            with self.server.store.changed:
+                self.server.store.changed.wait(0.1)
+            if self.is_gone.is_set():
+                raise GoneError
 
     def present(self) -> Json:
         """The resource as it stands. Raises GoneError."""
@@ -102,11 +125,12 @@ class Played:
         return any(pod_states.is_running(one) for one in self.life_of_pod(pod))
 
     def wait_for_change(self) -> None:
-        """Until something is written to the store, or a little later. Raises GoneError."""
+        """Until something is written to the store, or a little later. Raises GoneError and SuspendedError."""
         with self.server.store.changed:
             self.server.store.changed.wait(0.1)
         if self.is_gone.is_set():
             raise GoneError
+        self.heed_suspension()
 
     def workload(self, process: Callable[[], Workload]) -> Workload:
         """The process, or the script that the scenario puts in its place."""

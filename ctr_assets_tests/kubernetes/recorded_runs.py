@@ -6,16 +6,13 @@ from typing import Any
 
 import kubernetes.client
 import kubernetes.watch
-import pytest
 
 from ctr_assets_tests.kubernetes.manifests import NAMESPACE
-from ctr_assets_tests.kubernetes.recordings import VARIABLE, find_recordings, read_transcript
+from ctr_assets_tests.kubernetes.recordings import read_transcript
 from ctr_assets_tests.kubernetes.resources import Json, Resource
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.storage import Change
 
-RECORDINGS = find_recordings()
-needs_recordings = pytest.mark.skipif(RECORDINGS is None, reason=f"no recordings: set {VARIABLE}")
 ON_FAILURE = {"type": "OnFailure", "onFailureRetries": 1, "onFailureRetryInterval": 1}
 END_SECONDS = 15.0
 
@@ -39,8 +36,7 @@ def without_repeats(items: list[Any]) -> list[Any]:
 
 def recorded_states(name: str) -> list[Any]:
     """From the create to the end or the delete, each state once."""
-    assert RECORDINGS is not None
-    frames = read_transcript(RECORDINGS / "transcripts", name)
+    frames = read_transcript(name)
     uid = frames[0]["object"]["metadata"]["uid"]
     own = [summary(one["object"]) for one in frames if one["object"]["metadata"]["uid"] == uid]
     return [item for item in without_repeats(own) if item != []]

@@ -1,24 +1,20 @@
 """Replays a recorded run onto a custom resource: its states, its pods, its events, and what its pods' logs said."""
 
-from pathlib import Path
-
 from ctr_assets_tests.kubernetes.reconciling import Played
-from ctr_assets_tests.kubernetes.recordings import read_transcript
+from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript
 from ctr_assets_tests.kubernetes.resources import EVENTS, PODS, SERVICES, Json, Resource
 from ctr_assets_tests.kubernetes.storage import key_of
 
-SIDES = {"-pods": PODS, "-events": EVENTS, "-services": SERVICES}
+SIDES = {"pods": PODS, "events": EVENTS, "services": SERVICES}
 
 
-def replay(played: Played, transcripts: Path, name: str) -> None:
+def replay(played: Played, name: str) -> None:
     """Raises GoneError when the resource goes, FileNotFoundError where there is no such transcript."""
-    main = read_transcript(transcripts, name)
-    if not main:
-        raise FileNotFoundError(f"no transcript {name} in {transcripts}")
+    main = read_transcript(name)
     frames: list[tuple[float, Resource | None, Json]] = [(frame["t"], None, frame) for frame in main]
-    for suffix, resource in SIDES.items():
-        frames += [(frame["t"], resource, frame) for frame in read_transcript(transcripts, name + suffix)]
-    logs = [one for one in read_transcript(transcripts, f"{name}-actions") if one["type"] == "LOG"]
+    for kind, resource in SIDES.items():
+        frames += [(frame["t"], resource, frame) for frame in read_side_stream(name, kind)]
+    logs = [one for one in read_side_stream(name, "actions") if one["type"] == "LOG"]
     frames += [(one["t"], None, one) for one in logs]
     stage = _Stage(played, main[0]["object"]["metadata"])
     clock = 0.0

@@ -26,8 +26,9 @@ class Interruption(Enum):
 class Scenario:
     """`starts_process`: the container's command really runs. Otherwise a script of `seconds` ends with `exit_code`.
 
-    `after_seconds`, `seconds`, `submission_seconds` and `unheard_of_seconds` are real seconds: they are not scaled.
-    The last is how long the resource says first what no recorded operator says, `UNHEARD_OF`.
+    `after_seconds`, `seconds`, `submission_seconds`, `unheard_of_seconds` and `no_room_seconds` are real seconds: they
+    are not scaled. The last but one is how long the resource says first what no recorded operator says, `UNHEARD_OF`;
+    the last is how long a PyTorchJob's pods are over a quota.
     """
 
     starts_process: bool = False
@@ -38,6 +39,7 @@ class Scenario:
     workers_run_on: bool = False
     submission_seconds: float | None = None
     unheard_of_seconds: float | None = None
+    no_room_seconds: float | None = None
     interruption: Interruption | None = None
     after_seconds: float = 0.3
     cannot_pull: bool = False

@@ -19,6 +19,7 @@ from ctr_assets_tests.kubernetes.faults import Faults, LogCut
 from ctr_assets_tests.kubernetes.garbage import GarbageCollector
 from ctr_assets_tests.kubernetes.logs import Logs
 from ctr_assets_tests.kubernetes.paths import Request
+from ctr_assets_tests.kubernetes.resources import Json
 from ctr_assets_tests.kubernetes.storage import Store
 from ctr_assets_tests.kubernetes.wire import Listener
 
@@ -233,9 +234,21 @@ class FakeApiServer:
         """Creates in it are refused from now on."""
         self.api.creator.namespaces.setdefault(name, Namespace()).is_terminating = True
 
-    def limit(self, namespace: str, plural: str, quota: str = "q") -> None:
-        """A quota of 0 on that resource."""
-        self.api.creator.namespaces.setdefault(namespace, Namespace()).quotas[plural] = quota
+    def limit(self, namespace: str, plural: str, quota: str = "q", limit: int = 0) -> None:
+        """A quota on the number of objects of that resource, finished ones included."""
+        self.api.creator.namespaces.setdefault(namespace, Namespace()).quotas[plural] = (quota, limit)
+
+    def enforce(self, quota: Json) -> None:
+        """What a ResourceQuota says of numbers of objects."""
+        metadata = quota["metadata"]
+        for counted, limit in quota["spec"]["hard"].items():
+            if counted.startswith("count/"):
+                plural = counted.removeprefix("count/").partition(".")[0]
+                self.limit(metadata["namespace"], plural, metadata["name"], int(limit))
+
+    def lift_limit(self, namespace: str, plural: str) -> None:
+        """There is room again."""
+        self.api.creator.namespaces[namespace].quotas.pop(plural, None)
 
     def _end_overdue_pods(self) -> None:
         while not self._is_stopped.is_set():

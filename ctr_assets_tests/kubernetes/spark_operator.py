@@ -5,7 +5,7 @@ import uuid
 from ctr_assets_tests.kubernetes import pod_states
 from ctr_assets_tests.kubernetes.commands import process_env, spark_command, spark_env
 from ctr_assets_tests.kubernetes.errors import ApiError
-from ctr_assets_tests.kubernetes.reconciling import Played
+from ctr_assets_tests.kubernetes.reconciling import Played, SuspendedError
 from ctr_assets_tests.kubernetes.resources import PODS, Json
 from ctr_assets_tests.kubernetes.scenarios import UNHEARD_OF
 from ctr_assets_tests.kubernetes.timestamps import now
@@ -32,20 +32,47 @@ class SparkApplicationPlay:
         self._status: Json = {}
 
     def play(self) -> None:
+        while True:
+            try:
+                self._played.heed_suspension()
+                self._play()
+                return
+            except SuspendedError:
+                self._suspend()
+
+    def _play(self) -> None:
         scenario = self._played.scenario
         if scenario.submission_seconds is not None:
             self._played.pause_really(scenario.submission_seconds)
         if scenario.unheard_of_seconds is not None:
             self._set(UNHEARD_OF, driverInfo={})
             self._played.pause_really(scenario.unheard_of_seconds)
-        attempt = 1
-        while self._run_once(attempt):
+        while self._run_once(self._status.get("executionAttempts", 0) + 1):
             self._set("PENDING_RERUN", driverInfo={}, forgets=("sparkApplicationId", "executorState"))
             name = self._played.name
             self._played.event("SparkApplicationPendingRerun", f"SparkApplication {name} is pending rerun")
             self._remove_driver()
             self._played.pause(RERUN_SECONDS)
-            attempt += 1
+
+    def _suspend(self) -> None:
+        """Until it is resumed: its pods go, and what they did is lost."""
+        name = self._played.name
+        self._status = {"driverInfo": {}, "terminationTime": None} | self._status
+        self._set("SUSPENDING")
+        self._played.event("SparkApplicationSuspending", f"SparkApplication {name} is suspending")
+        self._set("SUSPENDED", driverInfo={}, forgets=("sparkApplicationId", "executorState"))
+        self._played.event("SparkApplicationSuspended", f"SparkApplication {name} is suspended")
+        for pod in self._pods():
+            self._played.delete_pod(pod)
+        self._played.wait_while(lambda: bool(self._pods()) or self._played.is_suspended())
+        self._set("RESUMING")
+        self._played.event("SparkApplicationResuming", f"SparkApplication {name} is resuming")
+
+    def _pods(self) -> list[Json]:
+        found = self._played.server.store.objects(PODS, self._played.namespace)
+        return [
+            pod for pod in found if pod["metadata"]["labels"].get("sparkoperator.k8s.io/app-name") == self._played.name
+        ]
 
     def _remove_driver(self) -> None:
         """The next attempt's pod has the same name: this one's log is lost."""

@@ -13,6 +13,7 @@ from ctr_assets_tests.kubernetes.timestamps import parse_nanoseconds
 
 QUIET = "quiet"
 SHORT_SECONDS = 0.06
+SECOND_NS = 1_000_000_000
 LAST_LINE_BEFORE_FOLLOW = "line 5"
 CANNOT_SCHEDULE = (
     "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, "
@@ -39,7 +40,10 @@ class NodeStage:
         stamped = _step(file, "timestamps")["response"]["body"].splitlines()
         stamps = {line.partition(" ")[2]: parse_nanoseconds(line.partition(" ")[0]) for line in stamped}
         # As if the client asked just after the line that was the last one when it did.
-        self.exchanger.log_shift_ns = nanoseconds_now() - stamps[LAST_LINE_BEFORE_FOLLOW] - 500_000_000
+        shift = nanoseconds_now() - stamps[LAST_LINE_BEFORE_FOLLOW] - 500_000_000
+        # Whole seconds, which are waited for: the server floors a sinceTime to its second.
+        time.sleep((-shift % SECOND_NS) / SECOND_NS)
+        self.exchanger.log_shift_ns = shift + -shift % SECOND_NS
         for i, line in enumerate(_step(file, "log")["response"]["body"].splitlines()):
             earlier = stamps["line 3"] - (4 - i) * 500_000_000
             log.write(f"{line}\n".encode(), stamps.get(line, earlier) + self.exchanger.log_shift_ns)

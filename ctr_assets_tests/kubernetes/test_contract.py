@@ -1,16 +1,17 @@
 """The fake API server answers the recorded requests as the real one did."""
 
+import re
+
 import pytest
 
 from ctr_assets_tests.kubernetes import watching
 from ctr_assets_tests.kubernetes.client_view import view
 from ctr_assets_tests.kubernetes.exchanging import WATCH_SPEED, Exchanger, Seen
-from ctr_assets_tests.kubernetes.recordings import VARIABLE, find_recordings, read_exchanges
+from ctr_assets_tests.kubernetes.recordings import RECORDED, exchange_files, read_exchanges
 from ctr_assets_tests.kubernetes.resources import Json
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.stage_directions import Stage
 
-RECORDINGS = find_recordings()
 # Files that share a line go on from each other's state.
 SEQUENCES = {
     ("discovery",): 13,
@@ -24,8 +25,6 @@ SEQUENCES = {
 }
 # What the fake serves is a part of what the real server serves.
 PARTIAL = ("discovery",)
-
-pytestmark = pytest.mark.skipif(RECORDINGS is None, reason=f"no recordings: set {VARIABLE}")
 
 
 def as_compared(seen: Seen, file_name: str) -> Json:
@@ -55,7 +54,6 @@ def part_of(body: Json) -> set[tuple[str, ...]]:
 
 @pytest.mark.parametrize("files", SEQUENCES, ids="+".join)
 def test_the_fake_answers_as_recorded(files: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert RECORDINGS is not None
     monkeypatch.setattr(watching, "BOOKMARK_SECONDS", 60.0 / WATCH_SPEED)
     monkeypatch.setattr(watching, "LAST_BOOKMARKS_SECONDS", (2.0 / WATCH_SPEED, 1.0 / WATCH_SPEED))
     differences, count = [], 0
@@ -63,7 +61,7 @@ def test_the_fake_answers_as_recorded(files: tuple[str, ...], monkeypatch: pytes
         exchanger = Exchanger(server)
         stage = Stage(server, exchanger)
         for file_name in files:
-            file = read_exchanges(RECORDINGS, file_name)
+            file = read_exchanges(file_name)
             for exchange in file:
                 step = exchange["step"]
                 count += 1
@@ -83,6 +81,10 @@ def test_the_fake_answers_as_recorded(files: tuple[str, ...], monkeypatch: pytes
 
 
 def test_every_recorded_file_is_replayed() -> None:
-    assert RECORDINGS is not None
-    recorded = {path.stem for path in (RECORDINGS / "http").glob("*.json")}
-    assert recorded == {name for files in SEQUENCES for name in files}
+    assert exchange_files() == {name for files in SEQUENCES for name in files}
+
+
+def test_every_recording_that_the_notes_name_is_there() -> None:
+    named = re.findall(r"(?:http|transcripts)/[\w-]+\.jsonl?", (RECORDED / "BEHAVIOUR.md").read_text())
+    assert len(named) > 50
+    assert [name for name in named if not (RECORDED / name).exists()] == []

@@ -6,15 +6,13 @@ from ctr_assets_tests.kubernetes.client_view import without_times
 from ctr_assets_tests.kubernetes.manifests import job, pytorch_job, spark_application
 from ctr_assets_tests.kubernetes.operator import ScriptedOperator
 from ctr_assets_tests.kubernetes.recorded_runs import (
-    RECORDINGS,
     changes_of,
     create,
-    needs_recordings,
     pod_frames,
     wait_until,
     without_repeats,
 )
-from ctr_assets_tests.kubernetes.recordings import read_transcript, transcript_names
+from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript, transcript_names
 from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 
@@ -28,18 +26,15 @@ MANIFESTS = {
 }
 
 
-@needs_recordings
 def test_every_recorded_stream_can_be_replayed(api_server: FakeApiServer) -> None:
     """The same statuses in the same order, and the same states of every pod beside them."""
-    assert RECORDINGS is not None
-    transcripts = RECORDINGS / "transcripts"
-    names = transcript_names(transcripts)
+    names = transcript_names()
     assert len(names) == RECORDED_RUNS
     streams = {}
     with ScriptedOperator(api_server, speed=REPLAY_SPEED) as operator:
         operator.scenario = lambda obj: f"replay:{obj['metadata']['labels']['transcript']}"
         for name in names:
-            frames = read_transcript(transcripts, name)
+            frames = read_transcript(name)
             recorded = frames[0]["object"]
             resource, manifest = MANIFESTS[recorded["kind"]]
             labels = {"transcript": name}
@@ -50,7 +45,7 @@ def test_every_recorded_stream_can_be_replayed(api_server: FakeApiServer) -> Non
             wait_for_statuses(api_server, resource, called, expected)
             assert statuses(api_server, resource, called) == expected, name
     for name in names:
-        for pod, frames in by_name(read_transcript(transcripts, f"{name}-pods")).items():
+        for pod, frames in by_name(read_side_stream(name, "pods")).items():
             seen = pod_life([one.object for one in changes_of(api_server, PODS, pod)])
             assert seen == pod_life(frames), (name, pod)
 

@@ -12,11 +12,9 @@ from ctr_assets_tests.kubernetes.manifests import NAMESPACE, job, pytorch_job, s
 from ctr_assets_tests.kubernetes.operator import ScriptedOperator
 from ctr_assets_tests.kubernetes.recorded_runs import (
     ON_FAILURE,
-    RECORDINGS,
     changes_of,
     create,
     job_states,
-    needs_recordings,
     play,
     played_states,
     pod_frames,
@@ -72,7 +70,6 @@ JOB_RUNS: dict[str, tuple[str | Scenario, dict[str, Any]]] = {
 }
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", SPARK_RUNS)
 def test_a_spark_application_goes_through_the_recorded_states(
     api_server: FakeApiServer, scripted: ScriptedOperator, name: str
@@ -82,7 +79,6 @@ def test_a_spark_application_goes_through_the_recorded_states(
     assert play(api_server, SPARK_APPLICATIONS, spark_application("calc", **spec), len(expected)) == expected
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", PYTORCH_RUNS)
 def test_a_pytorch_job_goes_through_the_recorded_conditions(
     api_server: FakeApiServer, scripted: ScriptedOperator, name: str
@@ -92,14 +88,12 @@ def test_a_pytorch_job_goes_through_the_recorded_conditions(
     assert play(api_server, PYTORCH_JOBS, pytorch_job("train", "true", **options), len(expected)) == expected
 
 
-@needs_recordings
 @pytest.mark.parametrize("name", JOB_RUNS)
 def test_a_job_goes_through_the_recorded_counts_and_conditions(
     api_server: FakeApiServer, scripted: ScriptedOperator, name: str
 ) -> None:
-    assert RECORDINGS is not None
     scripted.scenario, spec = JOB_RUNS[name]
-    frames = read_transcript(RECORDINGS / "transcripts", name)
+    frames = read_transcript(name)
     expected = job_states([one["object"]["status"] for one in frames])
     create(api_server, JOBS, job("run", **spec))
 
@@ -110,7 +104,6 @@ def test_a_job_goes_through_the_recorded_counts_and_conditions(
     assert seen() == expected
 
 
-@needs_recordings
 @pytest.mark.parametrize(
     ("name", "scenario"),
     [
@@ -124,9 +117,8 @@ def test_a_job_goes_through_the_recorded_counts_and_conditions(
 def test_a_driver_pod_lives_as_recorded(
     api_server: FakeApiServer, scripted: ScriptedOperator, name: str, scenario: str
 ) -> None:
-    assert RECORDINGS is not None
     scripted.scenario = scenario
-    frames = read_transcript(RECORDINGS / "transcripts", f"{name}-pods")
+    frames = read_transcript(f"{name}-pods")
     expected = pod_frames(
         [(one["type"], one["object"]) for one in frames if one["object"]["metadata"]["name"] == f"{name}-driver"]
     )
@@ -141,15 +133,13 @@ def test_a_driver_pod_lives_as_recorded(
     assert seen() == expected
 
 
-@needs_recordings
 @pytest.mark.parametrize("policy", ["Background", "Foreground"])
 def test_a_deleted_application_goes_as_recorded(
     api_server: FakeApiServer, scripted: ScriptedOperator, policy: str
 ) -> None:
-    assert RECORDINGS is not None
     scripted.scenario = "hang"
     name = "sp-del-bg" if policy == "Background" else "sp-del-fg"
-    frames = read_transcript(RECORDINGS / "transcripts", name)
+    frames = read_transcript(name)
     expected = without_repeats([(one["type"], summary(one["object"])) for one in frames if one["t"] > 15])
     create(api_server, SPARK_APPLICATIONS, spark_application("calc"))
     wait_until(api_server, lambda: ("RUNNING", "") in played_states(api_server, SPARK_APPLICATIONS, "calc"))
@@ -167,7 +157,6 @@ def test_a_deleted_application_goes_as_recorded(
     assert (driver[-1].version > deleted[-1].version) is is_last
 
 
-@needs_recordings
 def test_the_same_name_too_soon_after_a_background_delete_fails_as_recorded(
     api_server: FakeApiServer, scripted: ScriptedOperator
 ) -> None:
@@ -180,8 +169,7 @@ def test_the_same_name_too_soon_after_a_background_delete_fails_as_recorded(
     api.delete_namespaced_custom_object(*at, "calc")
     before = api_server.store.version
     create(api_server, SPARK_APPLICATIONS, spark_application("calc"))
-    assert RECORDINGS is not None
-    frames = read_transcript(RECORDINGS / "transcripts", "sp-recreate-slow")
+    frames = read_transcript("sp-recreate-slow")
     second = frames[-1]["object"]["metadata"]["uid"]
     own = [summary(one["object"]) for one in frames if one["object"]["metadata"]["uid"] == second]
     expected = [item for item in without_repeats(own) if item != []]
@@ -189,13 +177,11 @@ def test_the_same_name_too_soon_after_a_background_delete_fails_as_recorded(
     assert played_states(api_server, SPARK_APPLICATIONS, "calc", before) == expected
 
 
-@needs_recordings
 def test_every_rank_gets_the_recorded_environment(api_server: FakeApiServer, scripted: ScriptedOperator) -> None:
-    assert RECORDINGS is not None
     scripted.scenario = "hang"
     create(api_server, PYTORCH_JOBS, pytorch_job("pt-spec", "true", workers=2))
     wait_until(api_server, lambda: len(api_server.store.objects(PODS)) == 3)
-    frames = read_transcript(RECORDINGS / "transcripts", "pt-spec-pods")
+    frames = read_transcript("pt-spec-pods")
     for frame in [one for one in frames if one["type"] == "ADDED"]:
         recorded = frame["object"]
         pod = api_server.store.get(PODS, NAMESPACE, recorded["metadata"]["name"])
@@ -205,13 +191,11 @@ def test_every_rank_gets_the_recorded_environment(api_server: FakeApiServer, scr
             assert [(one["name"], one["value"]) for one in pod["spec"]["containers"][0]["env"]] == env
 
 
-@needs_recordings
 def test_the_events_of_a_failed_run_are_those_recorded(api_server: FakeApiServer, scripted: ScriptedOperator) -> None:
-    assert RECORDINGS is not None
     scripted.scenario = "deleted"
     expected = [
         (one["object"]["involvedObject"]["kind"], one["object"]["reason"], one["object"]["type"])
-        for one in read_transcript(RECORDINGS / "transcripts", "sp-drv-del-events")
+        for one in read_transcript("sp-drv-del-events")
     ]
     play(api_server, SPARK_APPLICATIONS, spark_application("calc"), 4)
     events = api_server.store.objects(EVENTS)
@@ -219,7 +203,7 @@ def test_the_events_of_a_failed_run_are_those_recorded(api_server: FakeApiServer
 
 
 def test_a_client_watches_an_application_to_its_end(api_server: FakeApiServer, scripted: ScriptedOperator) -> None:
-    """The recorded order, written down for machines without the recordings."""
+    """The recorded order, by the official client's own watch."""
     scripted.scenario = "ok"
     api = kubernetes.client.CustomObjectsApi(api_server.client())
     at = (SPARK_APPLICATIONS.group, SPARK_APPLICATIONS.version, NAMESPACE, SPARK_APPLICATIONS.plural)
@@ -242,3 +226,39 @@ def test_an_unknown_scenario_is_told_at_once(api_server: FakeApiServer) -> None:
     with pytest.raises(RuntimeError) as told:
         operator.__exit__()
     assert "no scenario 'nonsense'" in str(told.value.__cause__)
+
+
+SUSPENDED_RUNS = {
+    "sp-suspend": (SPARK_APPLICATIONS, spark_application("calc"), False),
+    "sp-suspend-create": (SPARK_APPLICATIONS, spark_application("calc", suspend=True), True),
+    "pt-suspend": (PYTORCH_JOBS, pytorch_job("calc", "true", workers=1), False),
+    "pt-suspend-create": (PYTORCH_JOBS, pytorch_job("calc", "true", suspend=True), True),
+}
+
+
+@pytest.mark.parametrize("name", SUSPENDED_RUNS)
+def test_what_is_suspended_and_resumed_goes_through_the_recorded_states(
+    api_server: FakeApiServer, scripted: ScriptedOperator, name: str
+) -> None:
+    resource, manifest, is_created_suspended = SUSPENDED_RUNS[name]
+    # Until it is resumed it runs on; then it ends by itself.
+    scripted.scenario = "ok:0.5"
+    expected = recorded_states(name)
+
+    def states() -> list[Any]:
+        return played_states(api_server, resource, "calc")
+
+    def suspend(is_suspended: bool) -> None:
+        def change(obj: dict[str, Any]) -> None:
+            obj["spec"].get("runPolicy", obj["spec"])["suspend"] = is_suspended
+
+        api_server.store.edit(resource, NAMESPACE, "calc", change)
+
+    create(api_server, resource, manifest)
+    if not is_created_suspended:
+        wait_until(api_server, lambda: len(states()) >= 2)
+        suspend(True)
+    wait_until(api_server, lambda: "SUSPENDED" in str(states()) or "('Suspended', 'True'" in str(states()))
+    suspend(False)
+    wait_until(api_server, lambda: len(states()) >= len(expected))
+    assert states() == expected

@@ -6,7 +6,7 @@ from ctr_assets_tests.kubernetes import pod_states
 from ctr_assets_tests.kubernetes.commands import container_command, plain_env, process_env
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.kubelet import CANNOT_PULL
-from ctr_assets_tests.kubernetes.reconciling import Played
+from ctr_assets_tests.kubernetes.reconciling import Played, SuspendedError
 from ctr_assets_tests.kubernetes.resources import SERVICES, Json
 from ctr_assets_tests.kubernetes.scenarios import UNHEARD_OF
 from ctr_assets_tests.kubernetes.timestamps import now
@@ -15,6 +15,10 @@ from ctr_assets_tests.kubernetes.workloads import ProcessWorkload, ScriptedWorkl
 COMPONENT = "pytorchjob-controller"
 MASTER_PORT = 23456
 PREFIX = "training.kubeflow.org"
+NO_ROOM = (
+    'Error creating: pods "{pod}" is forbidden: exceeded quota: q, requested: requests.cpu=4, used: requests.cpu=0, '
+    "limited: requests.cpu=1"
+)
 UNSCHEDULABLE = (
     "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are "
     "available: 1 Preemption is not helpful for scheduling."
@@ -33,16 +37,57 @@ class PyTorchJobPlay:
         self._real_port = _free_port()
 
     def play(self) -> None:
+        while True:
+            try:
+                self._played.heed_suspension()
+                self._play()
+                return
+            except SuspendedError:
+                self._suspend()
+
+    def _suspend(self) -> None:
+        """Until it is resumed: its pods go, and what they did is lost."""
+        played, name = self._played, self._played.name
+        if not self._conditions:
+            self._add_condition("Created", f"PyTorchJob {name} is created.")
+        self._withdraw("Running", "PyTorchJobSuspended", f"PyTorchJob {name} is suspended.")
+        self._conditions = [one for one in self._conditions if one["type"] != "Suspended"]
+        self._add_condition("Suspended", f"PyTorchJob {name} is suspended.")
+        pods = [pod for kind in self._pods for pod in self._pods[kind]]
+        for pod in pods:
+            played.delete_pod(pod)
+            played.event("SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
+            played.server.store.remove((SERVICES, played.namespace, pod["metadata"]["name"]))
+        self._pods = {}
+        self._write_status()
+        played.event("PyTorchJobSuspended", f"PyTorchJob {name} is suspended.")
+        played.wait_while(lambda: any(map(played.find_pod, pods)) or played.is_suspended())
+        self._withdraw("Suspended", "PyTorchJobResumed", f"PyTorchJob {name} is resumed.")
+        self._started_at = now()
+        self._write_status()
+        played.event("PyTorchJobResumed", f"PyTorchJob {name} is resumed.")
+
+    def _withdraw(self, type_: str, reason: str, message: str) -> None:
+        """A condition that holds no more."""
+        for condition in self._conditions:
+            if condition["type"] == type_:
+                condition |= {"status": "False", "reason": reason, "message": message, "lastUpdateTime": now()}
+
+    def _play(self) -> None:
         played = self._played
         if played.scenario.submission_seconds is not None:
             played.pause_really(played.scenario.submission_seconds)
+        if played.scenario.no_room_seconds is not None:
+            played.event("FailedCreatePod", NO_ROOM.format(pod=f"{played.name}-master-0"))
+            played.pause_really(played.scenario.no_room_seconds)
         replicas = played.spec["pytorchReplicaSpecs"]
         world = sum(replica.get("replicas", 1) for replica in replicas.values())
         for kind in ("Master", "Worker"):
             self._pods[kind] = []
             for index in range(replicas.get(kind, {"replicas": 0}).get("replicas", 1)):
                 self._pods[kind].append(self._create_replica(kind, index, world))
-        self._add_condition("Created", f"PyTorchJob {played.name} is created.")
+        if not self._conditions:
+            self._add_condition("Created", f"PyTorchJob {played.name} is created.")
         self._write_status()
         if played.scenario.unheard_of_seconds is not None:
             self._add_condition(UNHEARD_OF, f"PyTorchJob {played.name} is {UNHEARD_OF}.")
@@ -69,6 +114,7 @@ class PyTorchJobPlay:
         self._finish()
 
     def _note_running(self) -> None:
+        self._conditions = [one for one in self._conditions if one["type"] != "Running"]
         self._add_condition("Running", f"PyTorchJob {self._played.name} is running.")
         self._write_status()
 
@@ -99,8 +145,11 @@ class PyTorchJobPlay:
         policy = played.spec.get("runPolicy", {}).get("cleanPodPolicy", "None")
         for pod in [*self._pods["Master"], *self._pods["Worker"]]:
             found = played.find_pod(pod)
-            if found is not None and (policy == "All" or (policy == "Running" and pod_states.is_running(found))):
+            if found is None or "deletionTimestamp" in found["metadata"]:
+                continue
+            if policy == "All" or (policy == "Running" and pod_states.is_running(found)):
                 played.delete_pod(pod)
+                played.event("SuccessfulDeletePod", f"Deleted pod: {pod['metadata']['name']}")
 
     def _tell_exit_codes(self) -> None:
         for pod in [*self._pods["Master"], *self._pods["Worker"]]:

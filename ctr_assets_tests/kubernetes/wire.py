@@ -4,15 +4,30 @@ import json
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ctr_assets_tests.kubernetes.answers import Answer, ConnectionDroppedError
 from ctr_assets_tests.kubernetes.errors import ApiError
+from ctr_assets_tests.kubernetes.faults import Faults
 from ctr_assets_tests.kubernetes.paths import Request
+from ctr_assets_tests.kubernetes.storage import Store
 
-if TYPE_CHECKING:
-    from ctr_assets_tests.kubernetes.server import FakeApiServer
+
+class Answering(Protocol):
+    """The server behind the socket: `FakeApiServer`."""
+
+    store: Store
+    faults: Faults
+    defects: list[BaseException | None]
+
+    def note(self, request: Request) -> None:
+        """Keep the request in the log."""
+
+    def answer(self, request: Request, is_closing: Callable[[], bool]) -> Answer:
+        """Raises ApiError for a refusal."""
+        ...
 
 
 class Listener(ThreadingHTTPServer):
@@ -23,7 +38,7 @@ class Listener(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, port: int, fake: "FakeApiServer") -> None:
+    def __init__(self, port: int, fake: Answering) -> None:
         self.fake = fake
         self.is_closing = threading.Event()
         self.connections: set[socket.socket] = set()

@@ -10,7 +10,8 @@ import zipfile
 import pytest
 
 from ctr_assets.landing.containers import open_text, read_head, texts_of
-from ctr_assets.landing.files import LandingError, find_files
+from ctr_assets.landing.errors import LandingError
+from ctr_assets.landing.files import find_files
 from ctr_assets_tests.deliveries import impressions, to_csv
 
 DAY = "2014-10-21"

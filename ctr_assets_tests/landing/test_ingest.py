@@ -57,11 +57,10 @@ def test_a_file_that_changes_between_planning_and_reading_commits_nothing(spark,
     place, store = places
     place.put("a::b.csv", to_csv(impressions(DAYS[0], 50)))
     from ctr_assets.etl import raw
-
-    planned = raw.plan_tasks
+    from ctr_assets.etl.plan import plan_tasks
 
     def plan_and_deliver_again(files):
-        plan = planned(files)
+        plan = plan_tasks(files)
         place.replace("a::b.csv", to_csv(impressions(DAYS[0], 50, seed=1)))
         return plan
 

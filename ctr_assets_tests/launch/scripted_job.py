@@ -35,6 +35,12 @@ class Notes:
         fs, _ = fsspec.url_to_fs(self.url)
         return [int(text) for path in self._ls("runs") if (text := fs.cat_file(path))]
 
+    def note_failure(self, rank: int) -> None:
+        self._write(f"failures/{rank}", "failed")
+
+    def failures(self) -> list[str]:
+        return self._ls("failures")
+
     def open_gate(self) -> None:
         """Let the jobs that wait go on."""
         self._write("gate", "open")
@@ -68,6 +74,7 @@ def main() -> None:
         report(params, notes)
     else:
         wait_at_gate(params, notes)
+        fail_as_a_rank(rank, params, notes)
 
 
 def report(params: dict, notes: Notes | None) -> None:
@@ -78,6 +85,12 @@ def report(params: dict, notes: Notes | None) -> None:
         pipes.report_custom_message({"partition": partition, "metadata": {"rows": len(partition), "name": partition}})
         say(f"output of {partition}")
     wait_at_gate(params, notes)
+    try:
+        lose_connection(params, notes)
+    except ConnectionResetError as e:
+        pipes.report_custom_message({"failed": str(e)})
+        pipes.close()
+        sys.exit(1)
     if params.get("fails"):
         pipes.report_custom_message({"failed": params["fails"]})
         pipes.close()
@@ -91,6 +104,24 @@ def report(params: dict, notes: Notes | None) -> None:
         time.sleep(params["seconds_a_line"])
     time.sleep(params.get("seconds", 0))
     pipes.close()
+
+
+def fail_as_a_rank(rank: int, params: dict, notes: Notes | None) -> None:
+    """``failing_rank`` ends with an error of its own; rank 0 then loses its connection to it."""
+    if rank == params.get("failing_rank"):
+        say(f"RuntimeError: rank {rank} has no memory left")
+        if notes:
+            notes.note_failure(rank)
+        sys.exit(5)
+
+
+def lose_connection(params: dict, notes: Notes | None) -> None:
+    """What rank 0 sees of another rank's end."""
+    while notes and "failing_rank" in params:
+        if notes.failures():
+            say("RuntimeError: connection reset by peer")
+            raise ConnectionResetError("connection reset by peer")
+        time.sleep(0.02)
 
 
 def wait_at_gate(params: dict, notes: Notes | None) -> None:

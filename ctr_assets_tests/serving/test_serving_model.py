@@ -196,7 +196,7 @@ def test_the_card_has_the_newest_figures_of_the_champion(store):
     before, _ = export_champion(store)
     evaluate_again(store, champion.properties["model_version"], 0.12345)
     after, reported = export_champion(store)
-    assert "| next day | wide_deep | 100 | 20 | 0.1235 |" in reported["model_card"]["raw_value"]
+    assert "| next day | Wide & Deep | 100 | 20 | 0.1235 |" in reported["model_card"]["raw_value"]
     assert after.version != before.version
     assert {f.name: f.sha256 for f in after.files if f.name != "model_card.md"} == {
         f.name: f.sha256 for f in before.files if f.name != "model_card.md"
@@ -212,7 +212,7 @@ def test_where_its_evaluation_is_gone_the_card_has_the_figures_of_its_promotion(
     _, reported = export_champion(store)
     card = reported["model_card"]["raw_value"]
     assert "0.1235" not in card
-    assert "| test | wide_deep | 50 | 10 | 0.5000 |" in card
+    assert "| test | Wide & Deep | 50 | 10 | 0.5000 |" in card
 
 
 def test_columns_are_given_as_they_were_delivered(store):

@@ -13,7 +13,7 @@ import pytest
 from ctr_assets.features import Split
 from ctr_assets.storage import NotMaterializedError, Store, UnreadableError, write_parquet
 from ctr_assets.storage.damage import reading
-from ctr_assets.storage.parts import describe, write_bytes
+from ctr_assets.storage.parts import write_json
 from ctr_assets.storage.rows import RawRows, iter_split
 from ctr_assets.storage.vocabulary import open_vocabulary, read_values
 from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, MADE_FROM, RAW_IMPRESSIONS
@@ -194,12 +194,21 @@ def test_a_column_that_is_cut_to_pieces_names_its_file(store):
                 read()
 
 
+def test_a_small_file_that_holds_no_object_names_itself(store):
+    version = store.begin(RAW_IMPRESSIONS, DAY)
+    files = [
+        write_json(store, version.folder, name, content) for name, content in (("a.json", {"b": 1}), ("c.json", []))
+    ]
+    manifest = version.commit(files, {})
+    assert store.read_json(manifest, "a.json") == {"b": 1}
+    with pytest.raises(UnreadableError, match=rf"/c\.json under .* cannot be read \(it is no JSON object\): {TODO}"):
+        store.read_json(manifest, "c.json")
+
+
 @pytest.mark.parametrize("how", DAMAGES)
 def test_a_damaged_small_file_names_itself(store, how):
     version = store.begin(RAW_IMPRESSIONS, DAY)
-    with write_bytes(store, version.folder, "card.json") as sink:
-        sink.write(json.dumps({"key": "value" * 100}).encode())
-    manifest = version.commit([describe("card.json", sink)], {})
+    manifest = version.commit([write_json(store, version.folder, "card.json", {"key": "value" * 100})], {})
     (file,) = manifest.files
     assert json.loads(store.read(manifest, file))["key"].startswith("value")
     with store.local_file(manifest, file) as path:

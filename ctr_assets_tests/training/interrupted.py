@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ctr_assets.storage import Store, store
+from ctr_assets.storage.objects import replace_object
 from ctr_assets.training.checkpoint import Checkpoints
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.train import train
@@ -45,7 +46,7 @@ def arrange(point: str) -> None:
         case "after the first checkpoint":
             Checkpoints.save = die_at_call(1, Checkpoints.save, after=True)  # type: ignore[method-assign]
         case "between the files and the manifest":
-            store.replace_object = die_at_call(1, store.replace_object)
+            store.replace_object = die_at_call(1, replace_object)  # type: ignore[attr-defined]
         case "after the commit":
             Checkpoints.remove = die_at_call(1, Checkpoints.remove)  # type: ignore[method-assign]
         case _:

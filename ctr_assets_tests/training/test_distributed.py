@@ -60,25 +60,31 @@ def run_ranks(
     return [process.exitcode or 0 for process in ranks]
 
 
-@pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-4), ("bf16", 1e-3)], indirect=["precision"])
-def test_torchrun_trains_on_two_ranks_the_model_that_one_process_trains(
-    store: Store, tmp_path: Path, precision, rounding
-) -> None:
-    config = CONFIG.model_copy(update={"precision": precision})
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    driver = ["ctr_assets_tests.training.ranked", store.url, config.model_dump_json(), str(tmp_path)]
-    finished = subprocess.run(
-        [*launcher, *driver], capture_output=True, text=True, check=False, timeout=2 * LIMIT_SECONDS
-    )
-    assert finished.returncode == 0, finished.stderr
-    assert len(set(seen(tmp_path, 0)["weights"])) == 4  # type: ignore[call-overload]
-    assert seen(tmp_path, 0)["weights"] == seen(tmp_path, 1)["weights"]
+def assert_is_the_model_of_one_process(store: Store, out: Path, config: TrainingConfig, rounding: float) -> None:
+    assert len(set(seen(out, 0)["weights"])) == 4  # type: ignore[call-overload]
+    assert seen(out, 0)["weights"] == seen(out, 1)["weights"]
     together = store.manifest(WIDE_DEEP_MODEL, DAYS[-1]).properties["metrics"]
     alone = train_on(store, config).best
     assert together["validation_logloss"] == pytest.approx(alone.validation_logloss, abs=rounding)
     assert together["train_logloss"] == pytest.approx(alone.train_logloss, abs=rounding)
+
+
+def test_torchrun_trains_on_two_ranks_the_model_that_one_process_trains(store: Store, tmp_path: Path) -> None:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    driver = ["ctr_assets_tests.training.ranked", store.url, CONFIG.model_dump_json(), str(tmp_path)]
+    finished = subprocess.run(
+        [*launcher, *driver], capture_output=True, text=True, check=False, timeout=2 * LIMIT_SECONDS
+    )
+    assert finished.returncode == 0, finished.stderr
     assert finished.stderr.count("committed 2014-10-23") == 1
     assert finished.stderr.count("epoch 4: train logloss") == 1
+    assert_is_the_model_of_one_process(store, tmp_path, CONFIG, rounding=1e-4)
+
+
+def test_two_ranks_train_in_bf16_the_model_that_one_process_trains(processes, store: Store, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"precision": "bf16"})
+    assert run_ranks(processes, store, tmp_path, DAYS, 0, 0, config=config) == [0, 0]
+    assert_is_the_model_of_one_process(store, tmp_path, config, rounding=1e-3)
 
 
 def test_when_a_rank_dies_the_other_stops_and_nothing_is_committed(processes, store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``python -m ctr_assets_tests.ui.screenshots``: the README's pictures, of the instance that ``make demo`` left."""
+"""``python -m ctr_assets_tests.ui.screenshots``: the tutorial's pictures, of the instance that ``make demo`` left."""
 
 import argparse
 from collections.abc import Callable
@@ -12,13 +12,15 @@ from ctr_assets_tests.ui.dagster_dev import chromium, dagster_dev
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-FOLDER: Final = Path(__file__).parent / "screenshots"
+FOLDER: Final = Path(__file__).parents[2] / "docs" / "assets" / "ui"
 SETTLE_MILLISECONDS: Final = 4_000
 """Statuses and plots come after the page."""
 
 
 def open_all_groups(page: "Page") -> None:
     page.get_by_text("models").first.wait_for()
+    page.get_by_text("Hide navigation").click()
+    page.get_by_placeholder("Jump to…").locator("xpath=following::button[1]").click()
     page.keyboard.press("Alt+KeyE")
 
 
@@ -26,7 +28,7 @@ def open_plots(page: "Page") -> None:
     page.get_by_role("button", name="Plots").click()
     page.get_by_role("button", name="Events").click()
     page.locator("canvas").first.wait_for()
-    page.locator("canvas").first.scroll_into_view_if_needed()
+    page.locator("canvas").first.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
 
 
 def nothing(page: "Page") -> None:
@@ -50,9 +52,9 @@ def main() -> int:
     newest = max(path.name for path in (home / "store" / EVALUATION_REPORT).iterdir())
     report = store.manifest(EVALUATION_REPORT, newest)
     (html,) = (file for file in report.files if file.name.endswith(".html"))
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     with dagster_dev(home) as url, chromium() as browser:
-        page = browser.new_page(base_url=url, viewport={"width": 1440, "height": 860})
+        page = browser.new_page(base_url=url, viewport={"width": 1440, "height": 960})
         page.set_default_timeout(60_000)
         for name, (path, click) in PICTURES.items():
             page.goto(path)

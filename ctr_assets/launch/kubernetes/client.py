@@ -5,10 +5,10 @@ leaves it open for a minute), a resource version expires, and one GET in two sec
 """
 
 import json
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import urllib3
@@ -17,6 +17,7 @@ from kubernetes.client.exceptions import ApiException
 
 from ctr_assets.launch.kubernetes.kinds import Kind
 from ctr_assets.launch.kubernetes.log_stream import LogStream
+from ctr_assets.launch.kubernetes.pauses import growing_pauses
 
 T = TypeVar("T")
 
@@ -31,6 +32,19 @@ class DeletionTimeoutError(TimeoutError):
 
 
 @dataclass(frozen=True)
+class Event:
+    """What the cluster says of an object, when first and when last. Kubelets and operators say whole seconds."""
+
+    reason: str
+    message: str
+    at: datetime | None
+    last: datetime | None
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+@dataclass(frozen=True)
 class ResourceClient:
     """Create, read and delete one kind of custom resource in one namespace.
 
@@ -41,7 +55,7 @@ class ResourceClient:
     api: kubernetes.ApiClient
     namespace: str
     kind: Kind
-    patience_seconds: float = 300.0
+    patience_seconds: float = 900.0
     on_retry: Callable[[str], None] = field(default=lambda _: None)
 
     def create(self, manifest: dict[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -117,18 +131,24 @@ class ResourceClient:
 
     def main_pod(self, name: str) -> kubernetes.V1Pod | None:
         """The driver or master pod, None while (or once) there is none."""
-        wanted = self.kind.main_pod.items()
-        return next((pod for pod in self.pods(name) if wanted <= (pod.metadata.labels or {}).items()), None)
+        return next(filter(self.is_main, self.pods(name)), None)
 
-    def events(self, object_name: str) -> list[str]:
-        """What the cluster says of an object, oldest first: ``reason: message``."""
+    def is_main(self, pod: kubernetes.V1Pod) -> bool:
+        """Whether a pod is the one that runs the entry point and reports."""
+        return self.kind.main_pod.items() <= (pod.metadata.labels or {}).items()
+
+    def events(self, object_name: str) -> list[Event]:
+        """What the cluster says of an object, oldest first."""
         core = kubernetes.CoreV1Api(self.api)
         found = self._patiently(
             lambda: core.list_namespaced_event(
                 self.namespace, field_selector=f"involvedObject.name={object_name}", **_TIMEOUT
             )
         ).items
-        return [f"{event.reason}: {event.message}" for event in found]
+        return [
+            Event(one.reason, one.message or "", one.first_timestamp or one.event_time, one.last_timestamp)
+            for one in found
+        ]
 
     def open_log(
         self, pod: str, *, since: str | None = None, follow: bool = False, tail: int | None = None
@@ -160,13 +180,13 @@ class ResourceClient:
         return LogStream(response)
 
     def log_tail(self, pod: str, lines: int) -> list[str]:
-        """The last lines of a pod's log, without time stamps."""
+        """The last lines of a pod's log, each with its time stamp in front."""
 
         def read() -> list[str]:
             stream = self.open_log(pod, tail=lines)
             return [] if stream is None else [*stream, *filter(None, [stream.rest])]
 
-        return [line.partition(" ")[2] for line in self._patiently(read)]
+        return self._patiently(read)
 
     def _unless_missing(self, call: Callable[[], T]) -> T | None:
         try:
@@ -178,18 +198,17 @@ class ResourceClient:
 
     def _patiently(self, call: Callable[[], T]) -> T:
         deadline = time.monotonic() + self.patience_seconds
-        pause = 0.25
-        while True:
+        for pause in growing_pauses(0.25, most=5.0):
             try:
                 return call()
             except (ApiException, urllib3.exceptions.HTTPError) as e:
                 refused = isinstance(e, ApiException) and e.status not in RETRIED_STATUSES
-                wait = max(pause * random.uniform(0.5, 1.0), _asked_pause(e))
+                wait = max(pause, _asked_pause(e))
                 if refused or time.monotonic() + wait > deadline:
                     raise
                 self.on_retry(f"the API server does not answer ({brief(e)}); asking again in {wait:.1f} s")
             time.sleep(wait)
-            pause = min(pause * 2, 5.0)
+        raise AssertionError("pauses never end")
 
     def _custom(self) -> kubernetes.CustomObjectsApi:
         return kubernetes.CustomObjectsApi(self.api)

@@ -6,18 +6,20 @@ from typing import Any, Final, Literal
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterInstance
-from dagster._core.events import EngineEventData
+
+from ctr_assets.private_dagster import EngineEventData
 
 METADATA_KEY: Final = "ctr_assets/launch_handle"
-Outcome = Literal["launched", "failed"]
+State = Literal["launched", "failed", "lost", "refused"]
 
 
 @dataclass(frozen=True)
 class LaunchHandle:
     """A resource that a run launched for a step, and where its job reports.
 
-    ``attempt`` counts resources of the step over the run and its retries, from 0. ``outcome`` is ``failed`` in a second
-    record, written when the resource has ended badly and the next attempt must not adopt it.
+    ``attempt`` counts resources of the step over the run and its retries, from 0. A second record is written when the
+    resource is over and the next attempt must not adopt it. Its ``outcome`` says how: ``failed``; ``lost``, its pods
+    taken away by the cluster; ``refused``, no room for its pods. Its ``seconds`` are the resource's own.
     """
 
     kind: str
@@ -27,11 +29,16 @@ class LaunchHandle:
     step: str
     attempt: int
     message_prefix: str
-    outcome: Outcome = "launched"
+    outcome: State = "launched"
+    seconds: float = 0.0
 
-    def ended(self) -> "LaunchHandle":
+    @property
+    def is_over(self) -> bool:
+        return self.outcome != "launched"
+
+    def ended(self, outcome: State, seconds: float = 0.0) -> "LaunchHandle":
         """The record that this resource must not be adopted again."""
-        return replace(self, outcome="failed")
+        return replace(self, outcome=outcome, seconds=seconds)
 
 
 def record(context: dg.AssetExecutionContext, handle: LaunchHandle, message: str) -> None:

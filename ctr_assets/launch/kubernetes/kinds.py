@@ -19,6 +19,9 @@ class Kind:
     container: str
 
 
+QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
+"""Label of a resource, not of its pods: which LocalQueue of Kueue it waits in."""
+
 SPARK_APPLICATION: Final = Kind(
     "sparkoperator.k8s.io",
     "v1beta2",

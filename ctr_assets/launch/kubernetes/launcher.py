@@ -4,32 +4,34 @@ import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-from dagster import DagsterRunStatus, PipesEnvContextInjector, open_pipes_session
-from dagster._core.pipes.context import PipesSession
+from dagster import PipesEnvContextInjector, PipesSession, open_pipes_session
 from pydantic import Field
 
-from ctr_assets.jobs import DISTRIBUTED_JOBS
-from ctr_assets.launch.job import Footprint, JobDescription
+from ctr_assets.launch.job import JobDescription, Outcome
+from ctr_assets.launch.kubernetes.attempts import free_name, job_key, launches, root_run_id, step_of
 from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles, record
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, Kind
-from ctr_assets.launch.kubernetes.names import attempt_of, is_same_owner, labels, resource_name
-from ctr_assets.launch.kubernetes.settings import (
-    KubernetesSettings,
-    PyTorchSettings,
-    SparkSettings,
-    override,
-    read_settings,
-)
-from ctr_assets.launch.launcher import JobFailedError, JobLauncher
+from ctr_assets.launch.kubernetes.kinds import Kind
+from ctr_assets.launch.kubernetes.names import attempt_of, is_same_owner, labels
+from ctr_assets.launch.kubernetes.settings import KubernetesSettings, read_settings
+from ctr_assets.launch.launcher import JobFailedError, JobLauncher, Report
+from ctr_assets.launch.run_state import RunOfThisWorker, uninterrupted
 from ctr_assets.settings import require
 
 if TYPE_CHECKING:
     from ctr_assets.launch.kubernetes.client import ResourceClient
+    from ctr_assets.launch.kubernetes.follow import Ending
     from ctr_assets.launch.kubernetes.sweeper import Orphan
+
+
+@dataclass(frozen=True)
+class Relaunch(Outcome):
+    """The resource is gone through no fault of the job, which is to be launched again in a fresh one."""
+
+    for_want_of_room: bool = False
 
 
 class KubernetesLauncher(JobLauncher):
@@ -97,6 +99,20 @@ class KubernetesLauncher(JobLauncher):
         bucket, _, prefix = self.messages_url.removeprefix("gs://").partition("/")
         return bucket, "/".join(part for part in (prefix.strip("/"), name) if part)
 
+    def attempt(self, context: dg.AssetExecutionContext, job: JobDescription) -> tuple[Outcome, Report]:
+        """Run the job, again in a fresh resource when the cluster takes its pods away or has no room for them."""
+        from ctr_assets.launch.kubernetes.room import Room
+
+        run = RunOfThisWorker(context)
+        room = Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)
+        while True:
+            run.interrupt_unless_own()
+            outcome, report = super().attempt(context, job)
+            if not isinstance(outcome, Relaunch):
+                return outcome, report
+            if outcome.for_want_of_room and not room.wait(outcome.failure or ""):
+                return outcome, report
+
     @contextmanager
     def open_session(self, context: dg.AssetExecutionContext, job: JobDescription) -> Iterator[PipesSession]:
         """The session of the attempt that is to be launched or adopted; its name is the end of the message prefix."""
@@ -104,50 +120,54 @@ class KubernetesLauncher(JobLauncher):
 
         from ctr_assets.launch.kubernetes.messages import GCSPrefixMessageReader, remove_messages
 
-        gcs, client = Client(), self.client(context.log)
-        for name, handle in self._attempts(context, job):
-            bucket, key_prefix = self._message_place(name)
-            if not _is_used_up(client, name, handle):
-                break
-            remove_messages(gcs, bucket, key_prefix)
-        reader = GCSPrefixMessageReader(gcs, bucket, key_prefix)
+        gcs = Client()
+        *used_up, name = free_name(context, job, self.client(context.log))
+        for each in used_up:
+            remove_messages(gcs, *self._message_place(each))
+        place = self._message_place(name)
         try:
-            with open_pipes_session(context, PipesEnvContextInjector(), reader) as session:
+            with open_pipes_session(context, PipesEnvContextInjector(), GCSPrefixMessageReader(gcs, *place)) as session:
                 yield session
         finally:
             # Only after the session took everything in, and only when nobody will read it again.
-            if self._is_over(context, name):
-                remove_messages(gcs, bucket, key_prefix)
+            if any(h.name == name and h.is_over for h in handles(context.instance, context.run)):
+                remove_messages(gcs, *place)
 
-    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> str | None:
+    def execute(self, context: dg.AssetExecutionContext, job: JobDescription, session: PipesSession) -> Outcome:
         """Create or adopt the resource, follow it to its end, and leave nothing running unless the run detaches."""
         from kubernetes.client.exceptions import ApiException
 
-        from ctr_assets.launch.kubernetes.follow import explain_loss, explain_refusal, follow
+        from ctr_assets.launch.kubernetes.failure import explain_loss, explain_refusal
+        from ctr_assets.launch.kubernetes.follow import follow
         from ctr_assets.launch.kubernetes.logs import LogFollower
+        from ctr_assets.launch.kubernetes.room import Room
 
         prefix = str(session.message_reader_params["key_prefix"])
         name = prefix.rsplit("/", 1)[-1]
-        attempt = attempt_of(name)
-        client = self.client(context.log)
-        own = labels(
-            _root_run_id(context.run), context.job_name, _step(context), job.partitions, self.code_location, attempt
-        )
+        run = RunOfThisWorker(context)
+
+        def told(problem: str) -> None:
+            context.log.warning(problem)
+            run.interrupt_unless_own()
+
+        client = replace(self.client(context.log), on_retry=told)
+        own = self._labels(context, job, attempt_of(name))
         manifest = self.manifest(job, name, own, session.get_bootstrap_env_vars())
+        room = Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)
         try:
-            resource, created = client.create(manifest)
+            resource, created = room.create(client, manifest)
         except ApiException as e:
-            return explain_refusal(client, name, e)
+            return Outcome(explain_refusal(client, name, e))
         found = resource["metadata"]
         if not created and not is_same_owner(found.get("labels") or {}, own):
-            return f"{self.kind.kind} {client.namespace}/{name} belongs to another run: {found.get('labels')}"
+            return Outcome(f"{self.kind.kind} {client.namespace}/{name} belongs to another run: {found.get('labels')}")
         handle = LaunchHandle(
             kind=self.kind.kind,
             namespace=client.namespace,
             name=name,
             uid=found["uid"],
-            step=_job_key(context, job),
-            attempt=attempt,
+            step=job_key(context, job),
+            attempt=attempt_of(name),
             message_prefix=prefix,
         )
         logs = LogFollower(client, name, sys.stdout)
@@ -155,30 +175,65 @@ class KubernetesLauncher(JobLauncher):
         try:
             record(context, handle, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
             limit = self.settings.cluster.pending_limit_seconds
-            ending = follow(client, name, handle.uid, limit, context.log.warning)
+            ending = follow(client, name, handle.uid, limit, context.log.warning, run.interrupt_unless_own)
             if not logs.stop():
                 context.log.warning(f"The last lines of the log of {name} could not be read")
         except Exception as e:
             logs.stop(timeout_seconds=0)
-            self._give_up(context, client, handle, "the run cannot follow it any more")
+            self._give_up(context, client, handle.ended("failed"), "the run cannot follow it any more")
             raise JobFailedError(description=f"{job.name} failed: {explain_loss(client, name, e)}") from e
         except BaseException:
             logs.stop(timeout_seconds=0)
             # A cancelled run takes its job with it; a worker that only lost its pod leaves it for the run's retry.
-            if _is_cancelled(context):
-                self._give_up(context, client, handle, "the run was cancelled")
+            if run.is_cancelled():
+                self._give_up(context, client, handle.ended("failed"), "the run was cancelled")
             raise
-        if ending.failure is not None:
-            self._give_up(context, client, handle, "it failed")
-        return ending.failure
+        return self._conclude(context, client, job, handle, ending)
+
+    def _conclude(
+        self,
+        context: dg.AssetExecutionContext,
+        client: "ResourceClient",
+        job: JobDescription,
+        handle: LaunchHandle,
+        ending: "Ending",
+    ) -> Outcome:
+        """What the end of a resource means, and what is to be done with it."""
+        lost_before = [before for before in launches(context, job) if before.outcome == "lost"]
+        seconds = (ending.seconds or 0.0) + sum(before.seconds for before in lost_before)
+        if ending.failure is None:
+            return Outcome(seconds=seconds)
+        if ending.is_over_quota:
+            self._give_up(context, client, handle.ended("refused"), "there is no room for its pods")
+            return Relaunch(ending.failure, for_want_of_room=True)
+        allowed, lost = self.settings.cluster.lost_attempts, len(lost_before) + 1
+        if not ending.lost or lost > allowed:
+            why = f"its pods were lost {lost} times" if ending.lost else "it failed by itself, which is final"
+            self._give_up(context, client, handle.ended("failed"), why)
+            return Outcome(f"{ending.failure}\n{why[0].upper()}{why[1:]}.", leads=ending.leads)
+        why = f"the cluster took its pods away ({'; '.join(ending.lost)}), loss {lost} of {allowed} that are made good"
+        # Longer than elsewhere: what may still run on a silent node must not run beside its successor.
+        patience = float(self.settings.cluster.pending_limit_seconds)
+        is_gone = self._give_up(context, client, handle.ended("lost", ending.seconds or 0.0), why, patience)
+        return Relaunch(ending.failure) if is_gone else Outcome(f"{ending.failure}\n{why}, but it is not gone yet")
+
+    def _labels(self, context: dg.AssetExecutionContext, job: JobDescription, attempt: int) -> dict[str, str]:
+        root, step = root_run_id(context.run), step_of(context)
+        return labels(root, context.job_name, step, job.partitions, self.code_location, attempt)
 
     def _give_up(
-        self, context: dg.AssetExecutionContext, client: "ResourceClient", handle: LaunchHandle, why: str
-    ) -> None:
-        """Delete a resource whatever it does now: its other ranks or executors may run on, and cost.
+        self,
+        context: dg.AssetExecutionContext,
+        client: "ResourceClient",
+        handle: LaunchHandle,
+        why: str,
+        patience_seconds: float = 90.0,
+    ) -> bool:
+        """Delete a resource whatever it does now: its other ranks or executors may run on, and cost. Is it gone?
 
-        The run has a failure of its own to tell, so one to delete is only logged. A resource that nobody could be asked
-        to delete stays on record: a retry adopts it, and after the last retry the sweeper takes it.
+        ``handle`` is the record of its end. The run has a failure of its own to tell, so one to delete is only logged.
+        A resource that nobody could be asked to delete stays on record: a retry adopts it, and after the last retry the
+        sweeper takes it. That of a run which somebody else has ended is its retry's.
         """
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
@@ -186,14 +241,23 @@ class KubernetesLauncher(JobLauncher):
         from ctr_assets.launch.kubernetes.client import DeletionTimeoutError, brief
 
         what = f"{handle.kind} {handle.name}"
-        try:
-            client.delete(handle.name, handle.uid)
-        except DeletionTimeoutError as e:
-            context.log.error(str(e))
-        except (ApiException, HTTPError) as e:
-            context.log.error(f"{what} could not be deleted ({brief(e)}): it is left to a retry or to the sweeper")
-            return
-        record(context, handle.ended(), f"Deleted {what}: {why}; the next attempt gets a fresh one")
+        with uninterrupted():
+            if not RunOfThisWorker(context).is_own():
+                context.log.warning(
+                    f"{what} is left alone: the run was ended by somebody else, its retry may follow it"
+                )
+                return False
+            is_gone = True
+            try:
+                client.delete(handle.name, handle.uid, patience_seconds)
+            except DeletionTimeoutError as e:
+                context.log.error(str(e))
+                is_gone = False
+            except (ApiException, HTTPError) as e:
+                context.log.error(f"{what} could not be deleted ({brief(e)}): it is left to a retry or to the sweeper")
+                return False
+            record(context, handle, f"Deleted {what}: {why}; the next attempt gets a fresh one")
+            return is_gone
 
     def discard(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
         """Delete a resource that ended well with a report that is not whole: a retry would find the same report."""
@@ -201,117 +265,18 @@ class KubernetesLauncher(JobLauncher):
 
         from ctr_assets.launch.kubernetes.messages import remove_messages
 
-        for handle in _launches(context, job)[-1:]:
-            if handle.outcome == "launched":
-                self._give_up(context, self.client(context.log), handle, "it reported too little")
+        for handle in launches(context, job)[-1:]:
+            if not handle.is_over:
+                self._give_up(context, self.client(context.log), handle.ended("failed"), "it reported too little")
                 remove_messages(Client(), *self._message_place(handle.name))
 
     def external_job(self, context: dg.AssetExecutionContext, job: JobDescription) -> dg.MetadataValue | None:
         """The newest resource of the job: a link where the settings name a console, else how kubectl names it."""
-        launches = _launches(context, job)
-        if not launches:
+        launched = launches(context, job)
+        if not launched:
             return None
-        of, url = launches[-1], self.settings.cluster.job_url
+        of, url = launched[-1], self.settings.cluster.job_url
         if url is None:
             return dg.MetadataValue.text(f"{self.kind.plural}/{of.name} -n {of.namespace}")
         link = url.format(namespace=of.namespace, kind=of.kind, plural=self.kind.plural, name=of.name)
         return dg.MetadataValue.url(link)
-
-    def _attempts(
-        self, context: dg.AssetExecutionContext, job: JobDescription
-    ) -> Iterator[tuple[str, LaunchHandle | None]]:
-        """Names after those that ended badly, here or in a retried run, each with the record of its launch, if any."""
-        before = _launches(context, job)
-        ended = {handle.attempt for handle in before if handle.outcome == "failed"}
-        launched = {handle.attempt: handle for handle in before}
-        for attempt in count(max(ended, default=-1) + 1):
-            name = resource_name(_root_run_id(context.run), _step(context), job.partitions, attempt)
-            yield name, launched.get(attempt)
-
-    def _is_over(self, context: dg.AssetExecutionContext, name: str) -> bool:
-        return any(h.name == name and h.outcome == "failed" for h in handles(context.instance, context.run))
-
-
-class SparkLauncher(KubernetesLauncher):
-    """Spark jobs as SparkApplications."""
-
-    @property
-    def kind(self) -> Kind:
-        return SPARK_APPLICATION
-
-    def manifest(
-        self, job: JobDescription, name: str, labels: Mapping[str, str], environment: Mapping[str, str]
-    ) -> dict[str, Any]:
-        from ctr_assets.launch.kubernetes.spark_application import spark_application
-
-        return spark_application(job, name, labels, environment, self.settings.cluster, self._spark(job))
-
-    def footprint(self, job: JobDescription) -> Footprint:
-        spark = self._spark(job)
-        executors = spark.max_executors if spark.dynamic_allocation else spark.executors
-        return Footprint(cores=spark.driver_cores + executors * spark.executor_cores)
-
-    def _spark(self, job: JobDescription) -> SparkSettings:
-        return override(self.settings.spark, job.resources)
-
-
-class PyTorchLauncher(KubernetesLauncher):
-    """PyTorch jobs as PyTorchJobs."""
-
-    @property
-    def kind(self) -> Kind:
-        return PYTORCH_JOB
-
-    def manifest(
-        self, job: JobDescription, name: str, labels: Mapping[str, str], environment: Mapping[str, str]
-    ) -> dict[str, Any]:
-        from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
-
-        return pytorch_job(job, name, labels, environment, self.settings.cluster, self._torch(job))
-
-    def footprint(self, job: JobDescription) -> Footprint:
-        torch = self._torch(job)
-        pods = 1 + (torch.workers if job.name in DISTRIBUTED_JOBS else 0)
-        return Footprint(cores=pods * torch.cpu, gpus=pods * torch.gpus)
-
-    def _torch(self, job: JobDescription) -> PyTorchSettings:
-        return override(self.settings.pytorch, job.resources)
-
-
-def _root_run_id(run: dg.DagsterRun) -> str:
-    return run.root_run_id or run.run_id
-
-
-def _step(context: dg.AssetExecutionContext) -> str:
-    return context.asset_key.path[-1]
-
-
-def _job_key(context: dg.AssetExecutionContext, job: JobDescription) -> str:
-    """What distinguishes the jobs of a run: a step may launch one job a partition."""
-    return f"{_step(context)} {' '.join(job.partitions)}".strip()
-
-
-def _launches(context: dg.AssetExecutionContext, job: JobDescription) -> list[LaunchHandle]:
-    """What this run and those that it retries recorded of the job, oldest first."""
-    key = _job_key(context, job)
-    return [handle for handle in handles(context.instance, context.run) if handle.step == key]
-
-
-def _is_used_up(client: "ResourceClient", name: str, handle: LaunchHandle | None) -> bool:
-    """Whether a name's resource was deleted while nobody followed it, or is being deleted: then its end is waited for.
-
-    The name is not taken again: what the deleted job reported would pass for the new one's report.
-    """
-    resource = client.get(name)
-    if resource is None:
-        return handle is not None
-    metadata = resource["metadata"]
-    if "deletionTimestamp" in metadata:
-        client.wait_until_gone(name, metadata["uid"])
-        return True
-    return handle is not None and metadata["uid"] != handle.uid
-
-
-def _is_cancelled(context: dg.AssetExecutionContext) -> bool:
-    run = context.instance.get_run_by_id(context.run_id)
-    return run is not None and run.status in (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED)

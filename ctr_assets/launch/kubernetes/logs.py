@@ -16,7 +16,7 @@ from ctr_assets.launch.kubernetes.log_stream import LogStream
 RECONNECT_SECONDS: Final = 0.5
 OVERLAP: Final = timedelta(seconds=1)
 """How far before the newest line a log is read again: a container's stdout and stderr are stamped by two writers, so
-a line may come after one with a later stamp."""
+a line may come after one with a later stamp. The API server then floors what it is asked for to a whole second."""
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -109,7 +109,7 @@ class LogFollower:
         # The runtime's own words, "unable to retrieve container logs …", carry no stamp.
         self._recent.append((stamp or self._newest, line))
         self._newest = max(self._newest, stamp or self._newest)
-        while self._recent[0][0] < self._newest - OVERLAP:
+        while self._recent[0][0] < self._again_from():
             self._recent.popleft()
 
     def _finish_line(self) -> None:
@@ -124,9 +124,11 @@ class LogFollower:
         self._out.flush()
 
     def _since(self) -> str | None:
-        if self._newest == _EPOCH:
-            return None
-        return (self._newest - OVERLAP).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return None if self._newest == _EPOCH else f"{self._again_from():%Y-%m-%dT%H:%M:%SZ}"
+
+    def _again_from(self) -> datetime:
+        """The second from which on lines come again, so from which on they are remembered."""
+        return (self._newest - OVERLAP).astimezone(UTC).replace(microsecond=0)
 
 
 def _parse(line: str) -> tuple[datetime | None, str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS, PYTORCH_JOBS
 from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.kubernetes.kinds import QUEUE_LABEL
 from ctr_assets.launch.kubernetes.pod import CONTAINER_SECURITY, GPU_RESOURCE, environment, mebibytes, placement
 from ctr_assets.launch.kubernetes.settings import ClusterSettings, PyTorchSettings
 
@@ -38,13 +39,14 @@ def pytorch_job(
     replicas: dict[str, Any] = {"Master": {"replicas": 1, "restartPolicy": "Never", "template": template}}
     if torch.workers:
         replicas["Worker"] = {"replicas": torch.workers, "restartPolicy": "Never", "template": deepcopy(template)}
+    queue = {} if torch.queue is None else {QUEUE_LABEL: torch.queue}
     spec: dict[str, Any] = {
         "runPolicy": {
             # The default, None, lets the other pods run on (and keep their GPUs) after the job has ended.
             "cleanPodPolicy": "Running",
             "ttlSecondsAfterFinished": torch.time_to_live_seconds,
             "activeDeadlineSeconds": torch.active_deadline_seconds,
-            **({"suspend": True} if cluster.suspend else {}),
+            **({"suspend": True} if queue else {}),
         },
         "pytorchReplicaSpecs": replicas,
     }
@@ -53,7 +55,7 @@ def pytorch_job(
     return {
         "apiVersion": "kubeflow.org/v1",
         "kind": "PyTorchJob",
-        "metadata": {"name": name, "namespace": cluster.namespace, "labels": all_labels},
+        "metadata": {"name": name, "namespace": cluster.namespace, "labels": {**all_labels, **queue}},
         "spec": spec,
     }
 

@@ -90,7 +90,6 @@ class ClusterSettings(Settings):
         default="IfNotPresent", description="When a node pulls an image; Never for images loaded into kind"
     )
     image_pull_secrets: tuple[SecretName, ...] = Field(default=(), description="Secrets of a private registry")
-    suspend: bool = Field(default=False, description="Create jobs suspended: an admission queue starts them")
     job_url: str | None = Field(
         default=None,
         pattern="^https?://",
@@ -104,6 +103,19 @@ class ClusterSettings(Settings):
         description="Longest wait for a job's first pod, or for a state that this code knows, seconds; then the launch "
         "fails with the pod's events and the job is deleted. "
         "GKE takes up to ~10 minutes for a new GPU node",
+    )
+    lost_attempts: int = Field(
+        default=3,
+        ge=0,
+        le=100,
+        description="How often a job whose pods the cluster takes away (spot node, eviction, lost node) is launched "
+        "again within its run; training goes on from its last checkpoint",
+    )
+    quota_limit_seconds: int = Field(
+        default=21_600,
+        ge=1,
+        le=604_800,
+        description="Longest wait for room in the namespace's quota, seconds; then the launch fails",
     )
     google_cloud_project: str | None = Field(default=None, description="Project of the storage client")
     storage_emulator_url: str | None = Field(
@@ -133,6 +145,15 @@ class ClusterSettings(Settings):
         return job_url
 
 
+Queue = Annotated[
+    LabelValue | None,
+    Field(
+        min_length=1,
+        description="Kueue's LocalQueue of the jobs: they are created suspended, and it starts them when there is room",
+    ),
+]
+
+
 class SparkSettings(Settings):
     """Size and behaviour of one SparkApplication."""
 
@@ -141,6 +162,7 @@ class SparkSettings(Settings):
     service_account: str = Field(
         default="ctr-spark", pattern=DNS_LABEL, description="Service account of the driver, which creates executors"
     )
+    queue: Queue = None
     driver_cores: int = Field(default=1, ge=1, le=64, description="CPU cores of the driver")
     driver_core_request: str | None = Field(
         default=None, pattern=QUANTITY, description="CPU that the driver's pod requests; none: its cores"
@@ -197,6 +219,14 @@ class SparkSettings(Settings):
         return value
 
     @model_validator(mode="after")
+    def _a_queue_knows_the_size(self) -> "SparkSettings":
+        if self.queue is not None and self.dynamic_allocation:
+            raise ValueError(
+                "queue and dynamic_allocation: Kueue admits a job by its size, turn dynamic_allocation off"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _executors_fit(self) -> "SparkSettings":
         if self.dynamic_allocation and not self.min_executors <= self.executors <= self.max_executors:
             raise ValueError(
@@ -211,6 +241,7 @@ class PyTorchSettings(Settings):
 
     image: str = Field(default=f"ctr-assets-pytorch:{__version__}", min_length=1, description="Image, with its tag")
     service_account: str = Field(default="ctr-pytorch", pattern=DNS_LABEL, description="Service account of the pods")
+    queue: Queue = None
     workers: int = Field(default=0, ge=0, le=99, description="Pods besides the master; training alone uses them")
     processes_per_worker: int = Field(
         default=1, ge=1, le=16, description="Ranks in each pod; with gpus: as many, one GPU a rank"

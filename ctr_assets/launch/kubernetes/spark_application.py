@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from ctr_assets.jobs import SPARK_JOBS
 from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.kubernetes.kinds import QUEUE_LABEL
 from ctr_assets.launch.kubernetes.pod import CONTAINER_SECURITY, environment, mebibytes, placement
 from ctr_assets.launch.kubernetes.settings import ClusterSettings, SparkSettings
 from ctr_assets.launch.kubernetes.spark_conf import spark_conf
@@ -73,12 +74,13 @@ def spark_application(
         spec["executor"]["instances"] = spark.executors
     if cluster.image_pull_secrets:
         spec["imagePullSecrets"] = list(cluster.image_pull_secrets)
-    if cluster.suspend:
+    queue = {} if spark.queue is None else {QUEUE_LABEL: spark.queue}
+    if queue:
         spec["suspend"] = True
     return {
         "apiVersion": "sparkoperator.k8s.io/v1beta2",
         "kind": "SparkApplication",
-        "metadata": {"name": name, "namespace": cluster.namespace, "labels": all_labels},
+        "metadata": {"name": name, "namespace": cluster.namespace, "labels": {**all_labels, **queue}},
         "spec": spec,
     }
 

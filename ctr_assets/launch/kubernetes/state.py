@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum, unique
 from typing import Any
 
@@ -91,3 +92,14 @@ def observe_pytorch_job(resource: Mapping[str, Any]) -> Observation:
     if unknown and phase is Phase.PENDING:
         state, phase = ", ".join(unknown), Phase.UNKNOWN
     return Observation(phase, state, true[state] if phase is Phase.FAILED else "", ", ".join(unknown))
+
+
+def occupied_seconds(resource: Mapping[str, Any]) -> float:
+    """From a resource's creation to its end, or to now where it names no end, whoever followed it.
+
+    At least 1: both times are whole seconds.
+    """
+    status = resource.get("status") or {}
+    ended = status.get("terminationTime") or status.get("completionTime")
+    end = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
+    return max(1.0, (end - datetime.fromisoformat(resource["metadata"]["creationTimestamp"])).total_seconds())

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dagster import DagsterInstance, RunsFilter
-from dagster._core.storage.tags import ROOT_RUN_ID_TAG, WILL_RETRY_TAG
+from dagster import DagsterInstance
 
 from ctr_assets.launch.kubernetes.client import ResourceClient
 from ctr_assets.launch.kubernetes.names import CODE_LOCATION, MANAGED_BY, OURS, RUN_ID, label_value
+from ctr_assets.launch.run_group import run_group
+from ctr_assets.private_dagster import WILL_RETRY_TAG
 
 GRACE_SECONDS: Final = 120.0
 """Seconds after the end of a run group before its resources count as left over: a retry may be about to start."""
@@ -39,8 +40,7 @@ def _orphans(resources: Iterable[dict[str, Any]], instance: DagsterInstance, now
         if "deletionTimestamp" in metadata:
             continue
         root = metadata["labels"].get(RUN_ID, "")
-        group = instance.get_run_records(RunsFilter(tags={ROOT_RUN_ID_TAG: root}))
-        group = [*instance.get_run_records(RunsFilter(run_ids=[root])), *group]
+        group = run_group(instance, root)
         if not group:
             yield Orphan(metadata["name"], metadata["uid"], f"run {root} is unknown to this instance")
             continue

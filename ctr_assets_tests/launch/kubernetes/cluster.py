@@ -14,7 +14,7 @@ import yaml
 from google.cloud import storage
 from pydantic import Field
 
-from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher, SparkLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
 from ctr_assets.launch.kubernetes.names import CODE_LOCATION
 from ctr_assets_tests.kubernetes.fixtures import GcsBucket
 from ctr_assets_tests.kubernetes.server import FakeApiServer

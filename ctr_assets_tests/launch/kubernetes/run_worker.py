@@ -8,12 +8,11 @@ import json
 import sys
 
 import dagster as dg
-from dagster._core.definitions.job_base import InMemoryJob
-from dagster._core.execution.api import execute_run
-from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 
+from ctr_assets.private_dagster import ROOT_RUN_ID_TAG
 from ctr_assets_tests.launch.kubernetes.cluster import KINDS
 from ctr_assets_tests.launch.scripted import DAYS, scripted
+from ctr_assets_tests.private_dagster import PARENT_RUN_ID_TAG, InMemoryJob, execute_run
 
 ARGUMENTS = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
 

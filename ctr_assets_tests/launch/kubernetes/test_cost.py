@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from ctr_assets.launch import Footprint, JobDescription
-from ctr_assets.launch.kubernetes.launcher import PyTorchLauncher, SparkLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
 from ctr_assets_tests.launch.scripted import KEY, materialize
 
 SETTINGS = {

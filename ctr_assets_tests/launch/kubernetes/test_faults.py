@@ -9,12 +9,15 @@ from contextlib import contextmanager
 import kubernetes.client
 import pytest
 
+from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.launch.kubernetes.cluster import NAMESPACE
 from ctr_assets_tests.launch.kubernetes.test_client import hold, release
 from ctr_assets_tests.launch.kubernetes.test_launcher import show
 from ctr_assets_tests.launch.kubernetes.worker import Worker, runs_of
 from ctr_assets_tests.launch.scripted import DAYS, KEY, materialize, materialized
 from ctr_assets_tests.launch.test_process_launcher import wait_until
+
+OUTAGE_SECONDS = 3.0
 
 
 @contextmanager
@@ -40,7 +43,9 @@ def told(instance, result):
     return "\n".join(found)
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [("spark", 60.0), ("pytorch", 8.0)], ids=["60 s", "8 s"])
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [pytest.param("spark", 60.0, marks=pytest.mark.long, id="60 s"), ("pytorch", 8.0)]
+)
 def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api_server, instance, kind, seconds):
     with once_it_runs(fake, lambda: api_server.away_for(seconds)):
         result = materialize(fake.launcher(kind), instance, notes_url=fake.notes.url, seconds=2)
@@ -48,6 +53,53 @@ def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api
     assert materialized(instance) == set(DAYS)
     assert fake.notes.runs() == [0]
     assert "the API server does not answer (NewConnectionError)" in told(instance, result)
+
+
+@pytest.fixture
+def away_at(api_server, monkeypatch):
+    """Have the server go away in the middle of the first request of a kind, for a while."""
+
+    def away_at(method, path):
+        is_away, before = threading.Event(), api_server.faults.raise_failure
+
+        def go_away(request):
+            if request.method == method and path in request.path and not is_away.is_set():
+                is_away.set()
+                threading.Thread(target=api_server.away_for, args=(OUTAGE_SECONDS,)).start()
+                raise ApiError(503, "shutting down", "ServiceUnavailable")
+            before(request)
+
+        monkeypatch.setattr(api_server.faults, "raise_failure", go_away)
+        return is_away
+
+    return away_at
+
+
+STAGES = {
+    "creating the resource": ("POST", "", {}),
+    "following": ("GET", "/", {}),
+    "collecting the pods": ("GET", "pods", {"killed": True}),
+    "collecting the events": ("GET", "events", {"killed": True}),
+    "deleting": ("DELETE", "/", {"killed": True}),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_server_that_goes_away_at_any_stage_of_a_job_changes_nothing(
+    fake, api_server, kind, launcher, instance, away_at, stage
+):
+    method, path, behaviour = STAGES[stage]
+    is_away = away_at(method, path if path.isalpha() else f"{launcher.kind.plural}{path}")
+    result = materialize(launcher, instance, notes_url=fake.notes.url, **behaviour)
+    assert is_away.is_set()
+    assert fake.notes.runs() == [0]
+    assert result.success is not bool(behaviour)
+    assert materialized(instance) == (set() if behaviour else set(DAYS))
+    if behaviour:
+        text = show(result)
+        assert "ended with exit code 137" in text
+        assert "output of 2014-10-22" in text
+        assert fake.resources(kind) == []
 
 
 def test_too_many_requests_and_errors_delay_a_run_and_change_nothing(fake, api_server, kind, launcher, instance):

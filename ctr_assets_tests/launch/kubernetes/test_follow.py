@@ -7,7 +7,8 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from ctr_assets.launch.kubernetes.client import ResourceClient
-from ctr_assets.launch.kubernetes.follow import explain_refusal, follow
+from ctr_assets.launch.kubernetes.failure import explain_refusal
+from ctr_assets.launch.kubernetes.follow import follow
 from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
 from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS
 from ctr_assets_tests.kubernetes.server import FakeApiServer

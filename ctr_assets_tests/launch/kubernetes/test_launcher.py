@@ -50,14 +50,14 @@ def test_a_job_that_is_not_good_leaves_nothing_that_a_retry_would_adopt(
         ("spark", "oom", ["ExitCode: 137, Reason: OOMKilled", "Pod "]),
         ("spark", "evicted", ["ExitCode: 143"]),
         ("spark", "force_deleted", ["driver pod not found", "Its main pod is gone, and its log with it"]),
-        ("spark", "submission_failed", ["failed to submit spark application"]),
+        ("spark", "submission_failed:failed to submit spark application: no right", ["failed to submit spark"]),
         ("pytorch", "ranks_run_on", ["replica(s) failed"]),
         ("pytorch", "deleted", ["replica(s) failed"]),
     ],
 )
 def test_each_way_to_fail_gives_an_error_that_says_so(fake, kind, operator, instance, scenario, told):
     operator.scenario = scenario
-    result = materialize(fake.launcher(kind), instance, seconds=60)
+    result = materialize(fake.launcher(kind, cluster={"lost_attempts": 0}), instance, seconds=60)
     assert not result.success
     text = show(result)
     assert all(part in text for part in told)

@@ -1,6 +1,7 @@
 """Following a log over real HTTP: every line once, in order and whole, however often the stream is cut."""
 
 import io
+import random
 import threading
 
 import pytest
@@ -20,6 +21,7 @@ NAME = "ctr-x"
 SECOND_NS = 1_000_000_000
 START_NS = 1_760_000_000 * SECOND_NS
 LINES = [f"line {number}" for number in range(12)]
+LINES_OF_A_THOUSAND_BREAKS = 2_500
 STAMP_BYTES = len("2026-11-22T08:13:17.327456122Z ")
 
 
@@ -81,6 +83,25 @@ def test_a_stream_that_is_cut_again_and_again_gives_every_line_once(server, foll
     assert len(server.requests_of("GET", "/log")) >= 5
     assert follower.stop()
     assert written(out) == LINES
+
+
+def test_a_thousand_breaks_at_random_moments_give_every_line_once_and_in_order(server, follower, out, monkeypatch):
+    monkeypatch.setattr(logs, "RECONNECT_SECONDS", 0.0)
+    chance = random.Random(1)
+    log, moment, said = put_driver(server), START_NS, list[str]()
+    for number in range(LINES_OF_A_THOUSAND_BREAKS):
+        # Some lines share a stamp, some are a second apart, and few fall on a whole one.
+        moment += chance.choice([0, 1_000, chance.randrange(SECOND_NS // 20), chance.randrange(2 * SECOND_NS)])
+        said.append(chance.choice([f"line {number}", "again"]))
+        log.write(f"{said[-1]}\n".encode(), moment)
+    for _ in range(LINES_OF_A_THOUSAND_BREAKS):
+        server.drop_log_streams(chance.randrange(12), bytes_of_next=chance.randrange(40), cleanly=chance.random() < 0.5)
+    follower.start()
+    wait_until(lambda: len(written(out)) >= len(said), seconds=120)
+    assert len(server.requests_of("GET", "/log")) > 1_000
+    server.clear_faults()
+    assert follower.stop()
+    assert written(out) == said
 
 
 def test_lines_that_come_between_two_streams_are_not_missed(server, follower, out):

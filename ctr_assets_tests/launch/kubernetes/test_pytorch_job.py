@@ -13,7 +13,6 @@ from ctr_assets_tests.launch.kubernetes.manifests import (
     EVALUATION_JOB,
     LABELS,
     PIPES,
-    RECORDINGS,
     SPARK_JOB,
     TRAINING_JOB,
     assert_operators_accept,
@@ -29,6 +28,7 @@ FOUR_GPUS = PyTorchSettings(
     memory_gib=120,
     shared_memory_gib=16,
     spot=True,
+    queue="ctr",
 )
 FULL_CLUSTER = ClusterSettings(
     namespace="ml",
@@ -39,7 +39,6 @@ FULL_CLUSTER = ClusterSettings(
     env_from_secrets={"TOKEN": SecretKey(name="tokens", key="ctr")},
     secret_mounts={"certificates": "/etc/certificates"},
     image_pull_secrets=("registry",),
-    suspend=True,
     storage_emulator_url="http://gcs:4443",
 )
 
@@ -200,8 +199,12 @@ def test_secrets_are_named_and_mounted_read_only():
     assert pod_of(job)["imagePullSecrets"] == [{"name": "registry"}]
 
 
-def test_a_suspended_job_is_created_suspended():
-    assert manifest(cluster=ClusterSettings(suspend=True))["spec"]["runPolicy"]["suspend"] is True
+def test_a_job_of_a_queue_is_created_suspended_and_its_label_is_not_its_pods():
+    job = manifest(PyTorchSettings(queue="ctr"))
+    assert job["spec"]["runPolicy"]["suspend"] is True
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "ctr"
+    replica = job["spec"]["pytorchReplicaSpecs"]["Master"]
+    assert "kueue.x-k8s.io/queue-name" not in replica["template"]["metadata"]["labels"]
     assert "suspend" not in manifest()["spec"]["runPolicy"]
 
 
@@ -220,12 +223,11 @@ def test_every_pod_is_a_valid_pod(torch, cluster):
         kubernetes_validate.validate(pod, "1.36", strict=True)
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="no recordings on this machine (CTR_K8S_RECORDINGS)")
-def test_the_published_schema_accepts_it(tmp_path):
+def test_the_published_schema_accepts_it():
     sizes = [PyTorchSettings(), PyTorchSettings(workers=2), FOUR_GPUS]
     jobs = [TRAINING_JOB, EVALUATION_JOB]
     clusters = [ClusterSettings(), FULL_CLUSTER]
-    assert_operators_accept([manifest(t, c, j) for t in sizes for c in clusters for j in jobs], tmp_path)
+    assert_operators_accept([manifest(t, c, j) for t in sizes for c in clusters for j in jobs])
 
 
 def test_the_command_gives_every_rank_its_number_under_the_operators_environment(tmp_path):

@@ -2,14 +2,17 @@
 
 import signal
 import time
+from datetime import datetime
 
 import pytest
 from dagster import DagsterRunStatus
 
+from ctr_assets.launch import JobDescription
 from ctr_assets_tests.launch.kubernetes.worker import WAIT_SECONDS, Worker, runs_of
 from ctr_assets_tests.launch.scripted import DAYS, KEY, materialized
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 
+ALONE_SECONDS = 20
 # Kind of the resource, changes of the settings, and the ranks that run.
 JOBS: dict[str, tuple[str, dict, list[int]]] = {
     "spark": ("spark", {}, [0]),
@@ -55,6 +58,25 @@ def test_a_retried_run_adopts_the_resource_of_its_lost_or_evicted_predecessor(cl
         assert len(instance.fetch_materializations(KEY, limit=10).records) == len(DAYS)
         told = [entry.user_message for entry in instance.all_logs(runs_of(instance)[1].dagster_run.run_id)]
         assert [told.count(f"working on {day}") for day in DAYS] == [1, 1]
+
+
+def test_a_job_costs_its_own_time_whoever_followed_it(cluster, kind, worker):
+    first = worker.start()
+    worker.wait_for_ranks([0])
+    first.send_signal(signal.SIGKILL)
+    first.wait(timeout=WAIT_SECONDS)
+    (resource,) = cluster.resources(kind)
+    created = datetime.fromisoformat(resource["metadata"]["creationTimestamp"]).timestamp()
+    wait_until(lambda: time.time() > created + ALONE_SECONDS, seconds=WAIT_SECONDS)
+    with worker.instance() as instance:
+        cluster.notes.open_gate()
+        retry = worker.start(retry_of=runs_of(instance)[0].dagster_run.run_id)
+        assert retry.wait(timeout=WAIT_SECONDS) == 0
+        (record, *_) = instance.fetch_materializations(KEY, limit=1).records
+    cores = cluster.launcher(kind).footprint(JobDescription("wide_deep_model", {}, DAYS)).cores
+    # The resource's times are whole seconds. It ended soon after the gate was opened, not when that was noticed.
+    seconds = record.asset_materialization.metadata["core_seconds"].value / cores
+    assert ALONE_SECONDS - 1 <= seconds <= time.time() - created + 1
 
 
 @pytest.mark.leaves_resources

@@ -6,11 +6,11 @@ from ctr_assets.launch.kubernetes.settings import (
     ClusterSettings,
     KubernetesSettings,
     PyTorchSettings,
-    SettingsError,
     SparkSettings,
     override,
     read_settings,
 )
+from ctr_assets.problems import SettingsError
 
 
 @pytest.mark.parametrize("model", [ClusterSettings, SparkSettings, PyTorchSettings])
@@ -44,8 +44,8 @@ def test_an_override_replaces_fields_and_leaves_the_original():
 
 def test_an_override_changes_a_part_field_by_field():
     settings = KubernetesSettings(cluster=ClusterSettings(namespace="ml"))
-    changed = override(settings, {"cluster": {"suspend": True}, "pytorch": {"workers": 2}})
-    assert changed.cluster == ClusterSettings(namespace="ml", suspend=True)
+    changed = override(settings, {"cluster": {"lost_attempts": 9}, "pytorch": {"workers": 2}})
+    assert changed.cluster == ClusterSettings(namespace="ml", lost_attempts=9)
     assert changed.pytorch.workers == 2
 
 
@@ -60,6 +60,7 @@ def test_an_override_changes_a_part_field_by_field():
         (SparkSettings, {"spark_conf": {"spark.kubernetes.namespace": "x"}}, "set cluster.namespace"),
         (SparkSettings, {"event_log_url": "/tmp"}, "event_log_url: .*pattern"),
         (SparkSettings, {"driver_core_request": "half"}, "driver_core_request: .*pattern"),
+        (SparkSettings, {"dynamic_allocation": True, "queue": "ctr"}, "turn dynamic_allocation off"),
         (
             SparkSettings,
             {"dynamic_allocation": True, "executors": 30},

@@ -9,7 +9,6 @@ from ctr_assets.launch.kubernetes.spark_conf import gcs_conf
 from ctr_assets_tests.launch.kubernetes.manifests import (
     LABELS,
     PIPES,
-    RECORDINGS,
     ROOT,
     SPARK_JOB,
     TRAINING_JOB,
@@ -34,7 +33,6 @@ EVERYTHING = (
         secret_mounts={"certificates": "/etc/certificates"},
         image_pull_policy="Never",
         image_pull_secrets=("registry",),
-        suspend=True,
         google_cloud_project="p",
         storage_emulator_url="http://gcs:4443",
     ),
@@ -177,8 +175,11 @@ def test_the_jobs_own_environment_wins_but_not_over_a_secret():
         application(secret)
 
 
-def test_a_suspended_job_is_created_suspended():
-    assert application(ClusterSettings(suspend=True))["spec"]["suspend"] is True
+def test_a_job_of_a_queue_is_created_suspended_and_its_label_is_not_its_pods():
+    manifest = application(spark=SparkSettings(queue="ctr"))
+    assert manifest["spec"]["suspend"] is True
+    assert manifest["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "ctr"
+    assert "kueue.x-k8s.io/queue-name" not in manifest["spec"]["driver"]["labels"]
     assert "suspend" not in application()["spec"]
 
 
@@ -208,9 +209,8 @@ def test_the_operators_own_model_reads_every_field(settings):
     assert read.to_dict() == manifest
 
 
-@pytest.mark.skipif(not RECORDINGS.exists(), reason="no recordings on this machine (CTR_K8S_RECORDINGS)")
-def test_the_published_schema_accepts_it(tmp_path):
+def test_the_published_schema_accepts_it():
     cluster, spark = EVERYTHING
-    some = [ClusterSettings(), ClusterSettings(suspend=True), cluster]
-    sizes = [SparkSettings(), SparkSettings(spot_executors=True), spark]
-    assert_operators_accept([application(c, s) for c in some for s in sizes], tmp_path)
+    some = [ClusterSettings(), cluster]
+    sizes = [SparkSettings(), SparkSettings(spot_executors=True, queue="ctr"), spark]
+    assert_operators_accept([application(c, s) for c in some for s in sizes])

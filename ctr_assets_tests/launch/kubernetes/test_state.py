@@ -1,14 +1,9 @@
 """What a recorded status means: every state that a real operator was seen in, and UNKNOWN by name for any other."""
 
-import json
-import os
-from pathlib import Path
-
 import pytest
 
 from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application
-
-RECORDINGS = Path(os.environ.get("CTR_K8S_RECORDINGS", Path(__file__).parents[4] / "shared/k8s")) / "transcripts"
+from ctr_assets_tests.kubernetes.recordings import read_transcript
 
 
 def spark(state=None, message=""):
@@ -127,11 +122,9 @@ ENDINGS = {
 }
 
 
-@pytest.mark.skipif(not RECORDINGS.is_dir(), reason="recordings of real operators: set CTR_K8S_RECORDINGS")
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_recorded_stream_ends_as_it_did(name):
-    frames = [json.loads(line) for line in (RECORDINGS / f"{name}.jsonl").read_text().splitlines()]
-    resources = [f["object"] for f in frames if f["type"] in ("ADDED", "MODIFIED")]
+    resources = [f["object"] for f in read_transcript(name) if f["type"] in ("ADDED", "MODIFIED")]
     observe = observe_spark_application if resources[0]["kind"] == "SparkApplication" else observe_pytorch_job
     phases = [observe(resource).phase for resource in resources]
     assert phases[-1] is ENDINGS[name]

@@ -1,0 +1,176 @@
+"""The whole graph while everything that can happen to it on a cluster happens, at random from a seed.
+
+``make test-long`` takes two minutes of faults. ``--chaos-seconds 3600`` takes an hour, ``--chaos-seeds 1,2,3`` these
+seeds; the seed and what happened are printed.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ctr_assets.defs.asset_jobs import ASSETS_OF_JOB
+from ctr_assets.demo.generate import generate
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
+from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
+from ctr_assets.storage import Store
+from ctr_assets.tables import CHAMPION_MODEL, CURRENT, SERVING_MODEL
+from ctr_assets_tests.chaos.faults import RUN_LABEL, Chaos
+from ctr_assets_tests.chaos.overlaps import job_of, overlaps
+from ctr_assets_tests.instance.cluster_daemon import ClusterDaemon
+from ctr_assets_tests.kubernetes.fixtures import gcs_emulator, new_bucket
+from ctr_assets_tests.kubernetes.gcs import GcsEmulator
+from ctr_assets_tests.kubernetes.operator import ScriptedOperator
+from ctr_assets_tests.kubernetes.resources import Json
+from ctr_assets_tests.kubernetes.server import FakeApiServer
+from ctr_assets_tests.launch.kubernetes.cluster import fake_cluster
+from ctr_assets_tests.launch.kubernetes.leftovers import Processes
+from ctr_assets_tests.launch.test_process_launcher import wait_until
+from ctr_assets_tests.test_whole_graph_on_kubernetes import SMALL, submit_arguments
+
+__all__ = ["gcs_emulator"]
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
+DAYS = ["2014-10-21", "2014-10-22"]
+QUIET_SECONDS = 1200
+"""How long the runs may take to end when the faults are over."""
+# Every loss is made good, so that every run must end well.
+FORBEARING = {"lost_attempts": 100, "pending_limit_seconds": 600}
+# What it says is of the moment: times, and the paths of versions.
+NOT_COMPARED = ("evaluation_report",)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A cluster, a store and a daemon of one's own."""
+
+    daemon: ClusterDaemon
+    store: Store
+    launchers: list[KubernetesLauncher]
+
+    def run(self, day: str) -> None:
+        """Queue the whole graph for a day."""
+        config = {"ops": {name: {"config": values} for name, values in SMALL.items()}}
+        self.daemon.queue("whole_graph", config, **{"dagster/partition": day, "dagster/max_retries": "100"})
+
+    def groups(self) -> list[list[dg.DagsterRun]]:
+        """Each run and its retries, oldest first."""
+        found: dict[str, list[dg.DagsterRun]] = {}
+        for record in self.daemon.records():
+            run = record.dagster_run
+            found.setdefault(run.root_run_id or run.run_id, []).append(run)
+        return list(found.values())
+
+    def is_quiet(self) -> bool:
+        """Whether the last run of every group is over and will not be retried."""
+        last = [runs[-1] for runs in self.groups()]
+        return all(run.is_finished and run.tags.get("dagster/will_retry") != "true" for run in last)
+
+    def fingerprints(self) -> dict[str, str]:
+        """What the bytes of every table's days are; each file is read and compared with its manifest."""
+        found = {}
+        for table in ASSETS_OF_JOB["whole_graph"]:
+            if table in NOT_COMPARED:
+                continue
+            for partition in [CURRENT] if table in (CHAMPION_MODEL, SERVING_MODEL) else DAYS:
+                manifest = self.store.manifest(table, partition)
+                for file in manifest.files:
+                    self.store.read(manifest, file)
+                found[f"{table}/{partition}"] = manifest.content_fingerprint
+        return found
+
+    def root_of(self, pod: Json) -> str | None:
+        """The root of the run whose worker a pod is."""
+        run_id = pod["metadata"]["labels"].get(RUN_LABEL)
+        run = self.daemon.instance.get_run_by_id(run_id) if run_id else None
+        return (run.root_run_id or run.run_id) if run else None
+
+
+@pytest.fixture(scope="module")
+def landing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("demo")
+    generate(rows=3_000, landing=folder / "landing", truth=folder / "truth", days=len(DAYS))
+    return folder / "landing"
+
+
+@contextmanager
+def ground_of(landing: Path, emulator: GcsEmulator, folder: Path) -> Iterator[Ground]:
+    with pytest.MonkeyPatch.context() as patch, FakeApiServer() as server:
+        bucket = new_bucket(emulator, patch)
+        patch.setenv("PYSPARK_SUBMIT_ARGS", submit_arguments(bucket.environment["STORAGE_EMULATOR_HOST"]))
+        store = Store(f"{bucket.uri}/store")
+        store.fs.put(str(landing), f"{bucket.name}/landing", recursive=True)
+        fake = fake_cluster(server, bucket, folder)
+        cluster = replace(
+            fake, settings={**fake.settings, "cluster": {**FORBEARING, "storage_emulator_url": emulator.url}}
+        )
+        connection = cluster.connection()
+        launchers: list[KubernetesLauncher] = [SparkLauncher(**connection), PyTorchLauncher(**connection)]
+        environment = {
+            "CTR_DEPLOYMENT": "kubernetes",
+            "CTR_LANDING_URL": f"{bucket.uri}/landing",
+            "CTR_STORE_URL": store.url,
+            "CTR_LAST_DAY": DAYS[-1],
+        }
+        daemon = ClusterDaemon(cluster, server, folder / "home", "ctr_assets.definitions", **environment)
+        with ScriptedOperator(server), daemon:
+            yield Ground(daemon, store, launchers)
+
+
+def materialize(ground: Ground) -> None:
+    """Day after day, each to its end."""
+    for day in DAYS:
+        ground.run(day)
+        ground.daemon.await_(ground.is_quiet, QUIET_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def unbroken(landing: Path, gcs_emulator: GcsEmulator, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What an unbroken run makes."""
+    with ground_of(landing, gcs_emulator, tmp_path_factory.mktemp("unbroken")) as ground:
+        materialize(ground)
+        assert [[run.status.value for run in runs] for runs in ground.groups()] == [["SUCCESS"]] * len(DAYS)
+        return ground.fingerprints()
+
+
+def test_the_whole_graph_through_chaos(
+    landing: Path,
+    gcs_emulator: GcsEmulator,
+    unbroken: dict[str, str],
+    chaos_seed: int,
+    chaos_seconds: float,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sys.stdout.write(f"\nchaos: seed {chaos_seed}, {chaos_seconds:.0f} s\n")
+    processes = Processes()
+    monkeypatch.setenv(processes.variable, processes.mark)
+    with ground_of(landing, gcs_emulator, tmp_path) as ground:
+        with Chaos(ground.daemon, chaos_seed).ending_after(chaos_seconds) as chaos:
+            materialize(ground)
+        groups = ground.groups()
+        show(chaos, ground, groups)
+        assert [runs[-1].status.value for runs in groups] == ["SUCCESS"] * len(DAYS)
+        made = ground.fingerprints()
+        assert {name for name in unbroken if made[name] != unbroken[name]} == set()
+        assert overlaps(ground.daemon.server, job_of) == []
+        assert overlaps(ground.daemon.server, ground.root_of) == []
+        wait_until(lambda: ground.daemon.workers() == [], QUIET_SECONDS)
+        for launcher in ground.launchers:
+            list(launcher.sweep(ground.daemon.instance, now=time.time() + 3600))
+            assert launcher.client().find("") == []
+        assert ground.daemon.cluster.messages() == []
+        ground.daemon.stop()
+    wait_until(lambda: processes.alive() == [], 60)
+
+
+def show(chaos: Chaos, ground: Ground, groups: list[list[dg.DagsterRun]]) -> None:
+    lines = [f"  {count:3} x {fault}" for fault, count in sorted(chaos.happened.items())]
+    lines.append(f"  runs {sum(map(len, groups))} for {len(groups)} asked for, run workers {ground.daemon.jobs_made()}")
+    lines.append(f"  custom resources {ground.daemon.resources_made()}")
+    sys.stdout.write("\n".join(lines) + "\n")
