@@ -1,11 +1,12 @@
 """How often each value of each feature occurs in a raw file: what a vocabulary is counted from.
 
 The counts are a file beside the rows, with a row group for each bucket of keys, so that the vocabulary reads no rows.
+They hold for one set of features, one split and one number of buckets: the raw manifest says which.
 """
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +14,41 @@ import pyarrow as pa
 
 from ctr_assets.etl.columns import CodedColumn, CodedRows, read_raw_file
 from ctr_assets.features import FEATURES, Split
-from ctr_assets.storage import DataFile, ParquetPart, Store, TableVersion
+from ctr_assets.split import TEST_SHARE, VALIDATION_SHARE
+from ctr_assets.storage import DataFile, Manifest, ParquetPart, Store, TableVersion
 from ctr_assets.storage.entries import keys_of
-from ctr_assets.storage.manifest import VersionName
+from ctr_assets.storage.manifest import VersionName, fingerprint
 from ctr_assets.storage.parts import COMPACT_ENCODING
 from ctr_assets.storage.segments import BUCKETS, bucket_of
 
 COUNTS_SCHEMA: Final = pa.schema([("feature", pa.int8()), ("value", pa.string()), ("count", pa.int64())])
 """``feature`` is a position among ``FEATURES``; ``count`` is of training rows, 0 for a value that has none."""
 COUNTS: Final = "counts"
-"""Property of a raw manifest: the counts of each of its files, in their order. Those of before have none."""
+"""Property of a raw manifest: what its counts were made for, and the counts of each of its files, in their order."""
 
 _OPTIONS: Final = {"use_dictionary": False, "write_statistics": False, "column_encoding": COMPACT_ENCODING}
 
 Buckets = list[pa.Table]
 """Counts of each bucket (``COUNTS_SCHEMA``)."""
+
+
+def counts_property(files: Iterable[DataFile]) -> dict[str, Any]:
+    """The value of ``COUNTS`` for counts that were made now."""
+    return {"made_for": _made_for(), "files": [file.model_dump() for file in files]}
+
+
+def find_counts(raw: Manifest) -> list[DataFile] | None:
+    """The counts of each file of a raw day; None where it has none, or they were made for other features or splits."""
+    counts = raw.properties.get(COUNTS, {})
+    if counts.get("made_for") != _made_for():
+        return None
+    return [DataFile.model_validate(file) for file in counts["files"]]
+
+
+def _made_for() -> str:
+    """Fingerprint of all that the counts of given rows depend on."""
+    features = [(feature.name, feature.columns) for feature in FEATURES]
+    return fingerprint([features, TEST_SHARE, VALIDATION_SHARE, BUCKETS])
 
 
 def count_values(rows: CodedRows) -> Buckets:

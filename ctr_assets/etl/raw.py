@@ -1,23 +1,25 @@
 """``raw_impressions`` and ``quarantined_rows``: parse once, write per day, drop repeats, account for all, commit."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.account import account_for
-from ctr_assets.etl.columns import code_rows
-from ctr_assets.etl.counts import COUNTS, Buckets, count_values, write_counts
+from ctr_assets.etl.counts import COUNTS, counts_property
 from ctr_assets.etl.day_files import DayFiles
-from ctr_assets.etl.deduplicate import Hashes, RawPart, deduplicate, discard_hashes, write_hashes
-from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
+from ctr_assets.etl.deduplicate import deduplicate, discard_hashes
+from ctr_assets.etl.parse import BadRowError, ParsedRows, TaskCounts, parse
 from ctr_assets.etl.plan import ParseTask, plan_tasks
+from ctr_assets.etl.raw_files import CountedRows, RawFiles, RawPart, count_rows
 from ctr_assets.etl.tasks import attempt, run_tasks
 from ctr_assets.landing.account import LineAccount, check_closed
 from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.landing.files import find_files
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
+from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.tables import (
     LINE_ACCOUNT,
     QUARANTINE,
@@ -27,6 +29,9 @@ from ctr_assets.tables import (
     UNDATED,
     columns_of,
 )
+
+_COUNTED_AHEAD: Final = 1
+"""Row groups that are counted while the one before is written."""
 
 
 @dataclass
@@ -88,10 +93,11 @@ def ingest(
     _check_share(outcomes, max_quarantined_share, landing_url)
     parts = {day: [(task.source, p) for task, outcome in done for p in outcome.raw.get(day, [])] for day in days}
     rejected = {day: [f for o in outcomes for f in o.quarantined.get(day, [])] for day in quarantine}
-    unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [part for _, part in parts[day]]))))
+    written = {day: [part for _, part in of_day] for day, of_day in parts.items()}
+    unique, repeats = deduplicate(spark, raw, written)
     for day in days:
-        discard_hashes(raw[day], [part for _, part in parts[day]])
-    lost = {day: [(source, n) for (source, _), n in zip(parts[day], unique[day][1], strict=True)] for day in days}
+        discard_hashes(raw[day], written[day])
+    lost = {day: [(source, n) for (source, _), n in zip(parts[day], repeats[day], strict=True)] for day in days}
     accounts = account_for(plan.sources, [(task.source, outcome.counts) for task, outcome in done], lost)
     check_closed(accounts)
     committed = {}
@@ -101,11 +107,11 @@ def ingest(
         ]
         quarantined = quarantine[day].commit(rejected[day], columns_of(QUARANTINE_SCHEMA), created_by=created_by)
         manifest = raw[day].commit(
-            [part.rows for part in unique[day][0]],
+            [part.rows for part in unique[day]],
             columns_of(RAW_SCHEMA),
             properties={
                 LINE_ACCOUNT: [account.model_dump() for account in of_day],
-                COUNTS: [part.counts.model_dump() for part in unique[day][0]],
+                COUNTS: counts_property(part.counts for part in unique[day]),
             },
             created_by=created_by,
         )
@@ -121,36 +127,23 @@ def _parse_task(
 ) -> _TaskOutcome:
     outcome = _TaskOutcome()
     suffix = f"{task.rank:05d}-{attempt()}"
-    impressions = DayFiles(raw, suffix, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS)
-    rejected = DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
-    counted: dict[tuple[str, int], list[Buckets]] = defaultdict(list)
-    hashes: dict[tuple[str, int], list[Hashes]] = defaultdict(list)
+    impressions, rejected = RawFiles(raw, suffix), DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
     try:
-        for found in parse(task, frozenset(raw), outcome.counts):
-            if found.is_rejected:
+        for found, counted in map_ahead(_count, parse(task, frozenset(raw), outcome.counts), _COUNTED_AHEAD):
+            if counted is None:
                 rejected.write(found.day, found.rows)
             else:
-                number = impressions.write(found.day, found.rows)
-                rows = code_rows(found.rows)
-                counted[found.day, number].append(count_values(rows))
-                hashes[found.day, number].append(rows.id_hashes)
-        outcome.quarantined = rejected.close()
-        outcome.raw = {
-            day: [
-                RawPart(
-                    file,
-                    write_counts(raw[day], file.name, counted[day, number]),
-                    write_hashes(raw[day], file.name, hashes[day, number]),
-                )
-                for number, file in enumerate(files)
-            ]
-            for day, files in impressions.close().items()
-        }
+                impressions.write(found.day, counted)
+        outcome.raw, outcome.quarantined = impressions.close(), rejected.close()
     except LandingError as e:
         outcome.error = str(e)
     except BadRowError as e:
         outcome.error, outcome.bad_line = str(e), e.line
     return outcome
+
+
+def _count(found: ParsedRows) -> tuple[ParsedRows, CountedRows | None]:
+    return found, None if found.is_rejected else count_rows(found.rows)
 
 
 def _raise_first(done: list[tuple[ParseTask, _TaskOutcome]]) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.admission import Before, BucketOutcome, admit
-from ctr_assets.etl.counts import COUNTS, count_file, read_counts
+from ctr_assets.etl.counts import count_file, find_counts, read_counts
 from ctr_assets.etl.tasks import run_tasks
 from ctr_assets.features import FEATURE_BY_NAME, FEATURES
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
@@ -121,9 +121,10 @@ def _admit_all(
 
 
 def _counts_of(spark: SparkSession, version: TableVersion, raw: Manifest) -> tuple[VersionName, list[DataFile]]:
-    """The counts of a raw day, and the version that they are in; of one that has none they are made in ``version``."""
-    if COUNTS in raw.properties:
-        return raw, [DataFile.model_validate(file) for file in raw.properties[COUNTS]]
+    """The counts of a raw day, and the version that they are in; where they do not fit they are made in ``version``."""
+    counts = find_counts(raw)
+    if counts is not None:
+        return raw, counts
     return version.name, run_tasks(spark, list(raw.files), lambda file: count_file(version, raw, file))
 
 

@@ -4,11 +4,12 @@ from collections import Counter
 
 import pytest
 
-from ctr_assets.etl.counts import COUNTS, read_counts
+from ctr_assets.etl import counts as counts_module
+from ctr_assets.etl.counts import COUNTS, find_counts, read_counts
 from ctr_assets.etl.raw import ingest
 from ctr_assets.etl.vocabulary import build
 from ctr_assets.features import FEATURES, Split
-from ctr_assets.storage import DataFile, Store
+from ctr_assets.storage import Store
 from ctr_assets.storage.segments import BUCKETS
 from ctr_assets.tables import RAW_IMPRESSIONS
 from ctr_assets_tests.damaging import edit_manifest
@@ -33,7 +34,7 @@ def store(spark, tmp_path):
 
 def counts_of(store, day):
     manifest = store.manifest(RAW_IMPRESSIONS, day)
-    files = [DataFile.model_validate(file) for file in manifest.properties[COUNTS]]
+    files = find_counts(manifest)
     assert len(files) == len(manifest.files)
     tables = [read_counts(store, manifest, file, bucket) for file in files for bucket in range(BUCKETS)]
     summed: Counter[tuple[int, str]] = Counter()
@@ -55,11 +56,27 @@ def test_they_name_every_value_that_occurs_and_count_those_of_training_rows(stor
         assert +counted == +trains
 
 
-def test_a_raw_day_of_before_is_counted_from_its_rows(spark, store):
+@pytest.mark.parametrize("made_for", [None, "other features"])
+def test_a_raw_day_whose_counts_do_not_fit_is_counted_from_its_rows(spark, store, made_for):
     with_counts = build(spark, store, DAYS, None, {}, {})
     for day in DAYS:
-        properties = {k: v for k, v in store.manifest(RAW_IMPRESSIONS, day).properties.items() if k != COUNTS}
+        properties = dict(store.manifest(RAW_IMPRESSIONS, day).properties)
+        nothing = {"made_for": made_for, "files": []}
+        properties = (
+            {**properties, COUNTS: nothing} if made_for else {k: v for k, v in properties.items() if k != COUNTS}
+        )
         edit_manifest(store, RAW_IMPRESSIONS, day, properties=properties)
     without = build(spark, store, DAYS, None, {}, {})
     for day in DAYS:
         assert without[day].content_fingerprint == with_counts[day].content_fingerprint
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [("FEATURES", FEATURES[1:]), ("FEATURES", FEATURES[::-1]), ("TEST_SHARE", 0.5), ("VALIDATION_SHARE", 0.1)],
+)
+def test_counts_fit_one_order_of_features_and_one_split(store, monkeypatch, changed):
+    raw = store.manifest(RAW_IMPRESSIONS, DAYS[0])
+    assert find_counts(raw) is not None
+    monkeypatch.setattr(counts_module, *changed)
+    assert find_counts(raw) is None
