@@ -117,7 +117,8 @@ def _admit_all(
         counts = (read_counts(version.store, place, file, bucket) for file in files)
         return admit(version, bucket, counts, before, limits)
 
-    return run_tasks(spark, [*range(BUCKETS)], admit_bucket)
+    # Buckets are alike, and a task costs some 20 ms by itself: no more of them than there are cores.
+    return run_tasks(spark, [*range(BUCKETS)], admit_bucket, min(BUCKETS, spark.sparkContext.defaultParallelism))
 
 
 def _counts_of(spark: SparkSession, version: TableVersion, raw: Manifest) -> tuple[VersionName, list[DataFile]]:
