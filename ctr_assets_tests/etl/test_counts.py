@@ -35,6 +35,7 @@ def store(spark, tmp_path):
 def counts_of(store, day):
     manifest = store.manifest(RAW_IMPRESSIONS, day)
     files = find_counts(manifest)
+    assert files is not None
     assert len(files) == len(manifest.files)
     tables = [read_counts(store, manifest, file, bucket) for file in files for bucket in range(BUCKETS)]
     summed: Counter[tuple[int, str]] = Counter()
