@@ -117,7 +117,7 @@ def _admit_all(
         counts = (read_counts(version.store, place, file, bucket) for file in files)
         return admit(version, bucket, counts, before, limits)
 
-    # Buckets are alike, and a task costs some 20 ms by itself: no more of them than there are cores.
+    # Buckets are alike, and a task costs by itself: no more of them than there are cores.
     return run_tasks(spark, [*range(BUCKETS)], admit_bucket, min(BUCKETS, spark.sparkContext.defaultParallelism))
 
 
