@@ -109,7 +109,10 @@ def ground_of(landing: Path, emulator: GcsEmulator, folder: Path) -> Iterator[Gr
         store = Store(f"{bucket.uri}/store")
         store.fs.put(str(landing), f"{bucket.name}/landing", recursive=True)
         fake = fake_cluster(server, bucket, folder)
-        parts = {"cluster": {**FORBEARING, "storage_emulator_url": emulator.url}, "pytorch": {**TWO_RANKS}}
+        parts: dict[str, dict[str, object]] = {
+            "cluster": {**FORBEARING, "storage_emulator_url": emulator.url},
+            "pytorch": {**TWO_RANKS},
+        }
         cluster = replace(fake, settings=parts)
         connection = cluster.connection()
         launchers: list[KubernetesLauncher] = [SparkLauncher(**connection), PyTorchLauncher(**connection)]
