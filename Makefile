@@ -52,8 +52,8 @@ test: $(VENV)/.dev ## Run the tests (WORKERS=3 at a time: many of them wait more
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 	$(call next, make lint validate test-long)
 
-test-long: $(VENV)/.dev ## Run the tests that take minutes each: daemon, browser, the whole graph on gs://, chaos (OPTIONS="--chaos-seconds 3600")
-	$(BIN)/python -m pytest -m long $(OPTIONS)
+test-long: $(VENV)/.dev ## Run the tests that take long: kills, outages, daemon, browser, chaos (OPTIONS="--chaos-seconds 3600")
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "long and not cluster and not avazu" $(OPTIONS)
 	$(call next, make dev)
 
 test-avazu: $(VENV)/.dev ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)

@@ -50,12 +50,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 LONGEST = (
     "test_whole_graph.py",
+    "docs/test_tutorial.py",
     "launch/kubernetes/test_run_worker.py",
-    "training/test_checkpoint.py",
+    "instance/test_run_launcher.py",
     "launch/kubernetes/test_faults.py",
-    "training/test_distributed.py",
-    "jobs/test_kill.py",
-    "serving/test_faults.py",
+    "training/test_checkpoint.py",
+    "chaos/test_chaos.py",
 )
 
 

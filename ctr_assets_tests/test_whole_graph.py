@@ -15,6 +15,8 @@ from ctr_assets.tables import ENCODED_SCHEMA, RAW_SCHEMA, VOCABULARY_SCHEMA
 from ctr_assets_tests.materializing import IN_USE, MODELS, TABLES, Graph
 from ctr_assets_tests.serving.conftest import scored_bare
 
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+
 DAYS = ["2014-10-21", "2014-10-22", "2014-10-23"]
 UNPARTITIONED = ("champion_model", "serving_model")
 SMALL = {

@@ -143,6 +143,7 @@ def test_a_window_of_another_vocabulary_is_refused_before_spark_reads(spark: "Sp
     assert store.find(GBT_BASELINE, DAYS[1]) is None
 
 
+@pytest.mark.long
 def test_few_rows_and_a_weak_signal_do_not_make_it_worse_than_the_click_rate(spark: "SparkSession", tmp_path):
     store = Store(str(tmp_path))
     write_days(store, DAYS, rows_per_day=2000)

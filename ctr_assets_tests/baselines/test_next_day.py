@@ -45,6 +45,7 @@ def _on_the_next_day(store: Store, log: Log, scorer: ClickScorer, base_rate: flo
     return roc_auc_score(labels, predicted), log_loss(labels, predicted), constant
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("max_rows", [None, 2_000])
 def test_the_trees_beat_the_constant_rate(spark: "SparkSession", store: Store, avazu_log: Log, max_rows: int | None):
     manifest = train_gbt(spark, store, DAYS[0], DAYS[:1], GbtConfig(max_rows=max_rows), {}).manifest

@@ -1,6 +1,8 @@
 """The seeds and the time of the chaos test, from the command line."""
 
-import random
+import os
+import uuid
+import zlib
 
 import pytest
 
@@ -11,8 +13,14 @@ FAILED_BEFORE: tuple[int, ...] = ()
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chaos_seed" in metafunc.fixturenames:
         asked = metafunc.config.getoption("--chaos-seeds")
-        seeds = [int(seed) for seed in asked.split(",")] if asked else [*FAILED_BEFORE, random.randrange(10**6)]
+        seeds = [int(seed) for seed in asked.split(",")] if asked else [*FAILED_BEFORE, seed_of_the_moment()]
         metafunc.parametrize("chaos_seed", seeds)
+
+
+def seed_of_the_moment() -> int:
+    """The same in all workers of a test run, which must collect the same tests."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid.uuid4().hex)
+    return zlib.crc32(run.encode()) % 10**6
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def starts(graph, *days):
     return [(each["start"], each["start_reason"]) for each in told]
 
 
+@pytest.mark.long
 def test_each_day_goes_on_from_the_one_before_and_a_hole_begins_from_scratch(graph):
     graph.materialize("wide_deep_model", first=DAYS[0], last=DAYS[2], config=SMALL)
     assert starts(graph, *DAYS[:3]) == [

@@ -18,6 +18,8 @@ from ctr_assets.launch.java import find_java_home
 from ctr_assets.storage import Store
 from ctr_assets_tests.deliveries import deliver, deliver_feed, impressions
 
+pytestmark = pytest.mark.long
+
 DAYS = ["2014-10-21", "2014-10-22"]
 TABLES = ("raw_impressions", "impression_profile", "feature_vocabulary", "encoded_features")
 

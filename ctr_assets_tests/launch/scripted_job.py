@@ -38,8 +38,9 @@ class Notes:
     def note_failure(self, rank: int) -> None:
         self._write(f"failures/{rank}", "failed")
 
-    def failures(self) -> list[str]:
-        return self._ls("failures")
+    def failures(self) -> list[int]:
+        """The ranks that said so."""
+        return [int(path.rpartition("/")[2]) for path in self._ls("failures")]
 
     def open_gate(self) -> None:
         """Let the jobs that wait go on."""
@@ -90,6 +91,9 @@ def report(params: dict, notes: Notes | None) -> None:
     except ConnectionResetError as e:
         pipes.report_custom_message({"failed": str(e)})
         pipes.close()
+        if notes:
+            notes.note_failure(0)
+        time.sleep(1)
         sys.exit(1)
     if params.get("fails"):
         pipes.report_custom_message({"failed": params["fails"]})
@@ -107,11 +111,12 @@ def report(params: dict, notes: Notes | None) -> None:
 
 
 def fail_as_a_rank(rank: int, params: dict, notes: Notes | None) -> None:
-    """``failing_rank`` ends with an error of its own; rank 0 then loses its connection to it."""
-    if rank == params.get("failing_rank"):
+    """``failing_rank`` ends with an error of its own; rank 0 loses its connection to it, says so and ends later."""
+    if notes and rank == params.get("failing_rank"):
         say(f"RuntimeError: rank {rank} has no memory left")
-        if notes:
-            notes.note_failure(rank)
+        notes.note_failure(rank)
+        while 0 not in notes.failures():
+            time.sleep(0.02)
         sys.exit(5)
 
 

@@ -12,6 +12,8 @@ from ctr_assets.storage import Store
 from ctr_assets_tests.serving.conftest import DAYS, crown, export_champion, files_of, publish
 from ctr_assets_tests.serving.running import Server, sample_of, until
 
+pytestmark = pytest.mark.long
+
 PADDING_BYTES = 100 << 20
 TOLERANCE = 1e-5
 
@@ -90,7 +92,7 @@ def test_a_truncated_file_is_refused_while_requests_go_on(store, files, asked):
         assert answers_well(server, asked)
 
 
-@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seconds", [4, 60])
 def test_a_bucket_that_does_not_answer_changes_nothing(gcs, gcs_emulator, files, asked, seconds):
     remote = Store(f"{gcs.uri}/store")
     first = publish(remote, files, DAYS[0])

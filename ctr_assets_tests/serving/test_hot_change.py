@@ -6,6 +6,7 @@ from collections import Counter
 
 import grpc
 import numpy as np
+import pytest
 import requests
 from kserve import InferInput, InferRequest
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
@@ -14,6 +15,8 @@ from ctr_assets.serving.session import MODEL_NAME, ServedModel
 from ctr_assets.training.train import train
 from ctr_assets_tests.serving.conftest import CONFIG, DAYS, crown, export_champion
 from ctr_assets_tests.serving.running import Server, sample_of, until
+
+pytestmark = pytest.mark.long
 
 CLIENTS_OF_EACH = 4
 TOLERANCE = 1e-5

@@ -110,6 +110,7 @@ def test_training_does_not_go_on_from_a_checkpoint_whose_best_epoch_is_damaged(s
     assert weights_bytes(store, resumed.manifest) == weights_bytes(store, alone.manifest)
 
 
+@pytest.mark.long
 def test_a_killed_training_whose_checkpoint_is_cut_off_goes_on_from_the_one_before(store, unbroken, processes) -> None:
     killed = processes.Process(target=train_until_killed, args=(store.url, TINY, "between the files and the manifest"))
     killed.start()
@@ -187,6 +188,7 @@ def test_a_checkpoint_is_saved_though_another_training_removes_all_in_the_middle
     assert list(checkpoints_of(checkpoints.store)) == ["epoch-0001.pt"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ["save", "keep_only", "load", "epochs", "remove"])
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_a_whole_training_of_the_same_in_the_middle_of_another(place, unbroken, monkeypatch, point, number) -> None:
@@ -231,6 +233,7 @@ def test_a_training_whose_best_checkpoint_another_took_away_says_that_it_was_ove
     assert store.manifest(WIDE_DEEP_MODEL, DAYS[-1]) == whole
 
 
+@pytest.mark.long
 def test_two_processes_that_train_the_same_at_once_end_well_or_say_why(
     request, place, processes, tmp_path, unbroken
 ) -> None:

@@ -51,6 +51,7 @@ def test_the_same_chain_again_gives_the_same_bytes(tmp_path: Path, optimizer: st
     assert len(chains[0][2]) == 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "point",
     [
@@ -76,6 +77,7 @@ def test_killed_at_any_moment_the_chain_ends_alike(
     assert contents(again) == contents(unbroken[2])
 
 
+@pytest.mark.long
 def test_more_ranks_go_on_as_one_process_does(processes: ForkServerContext, store: Store, tmp_path: Path) -> None:
     """Two ranks go on from what one process left, and one process from what two ranks left."""
     config = TrainingConfig(hidden=[16], batch_size=10_000, epochs=2, precision="fp32", device="cpu")

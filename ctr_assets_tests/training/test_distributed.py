@@ -22,6 +22,8 @@ from ctr_assets_tests.training.conftest import DAYS
 from ctr_assets_tests.training.ranked import train_as_rank_of_many
 from ctr_assets_tests.training.test_train import train_on
 
+pytestmark = pytest.mark.long
+
 # Every row in one step: then the gradient of two ranks is that of one process, whichever rank has which rows.
 CONFIG = TrainingConfig(hidden=[16], batch_size=10_000, epochs=4, patience=4, wide_dropout=0.0, precision="fp32")
 LIMIT_SECONDS = 120

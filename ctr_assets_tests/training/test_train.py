@@ -174,6 +174,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, precision: str) -> bytes:
     return weights_bytes(store, train_on(store, TINY.model_copy(update={"precision": precision})).manifest)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("point", "resumed_after"),
     [

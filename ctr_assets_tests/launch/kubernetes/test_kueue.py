@@ -54,6 +54,7 @@ class Kueue:
             self.server.store.edit(self.resource, self.cluster.namespace, found["metadata"]["name"], change)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("preemptions", [0, 2], ids=["admitted", "preempted twice"])
 def test_a_job_of_a_queue_is_waited_for_however_often_it_is_suspended(fake, api_server, instance, kind, preemptions):
     launcher = fake.launcher(

@@ -85,6 +85,7 @@ def test_a_stream_that_is_cut_again_and_again_gives_every_line_once(server, foll
     assert written(out) == LINES
 
 
+@pytest.mark.long
 def test_a_thousand_breaks_at_random_moments_give_every_line_once_and_in_order(server, follower, out, monkeypatch):
     monkeypatch.setattr(logs, "RECONNECT_SECONDS", 0.0)
     chance = random.Random(1)

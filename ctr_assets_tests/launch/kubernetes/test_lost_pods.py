@@ -12,6 +12,8 @@ from ctr_assets_tests.launch.kubernetes.worker import WAIT_SECONDS
 from ctr_assets_tests.launch.scripted import DAYS, KEY, materialize, materialized
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 
+pytestmark = pytest.mark.long
+
 
 def evict(core, namespace, pod):
     eviction = kubernetes.client.V1Eviction(metadata=kubernetes.client.V1ObjectMeta(name=pod))

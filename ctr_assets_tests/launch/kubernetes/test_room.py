@@ -72,6 +72,7 @@ def test_a_driver_that_is_refused_for_a_quota_is_submitted_again(fake, operator,
     assert any("No room: " in text for text in logged(instance, result))
 
 
+@pytest.mark.long
 def test_training_pods_that_are_refused_for_a_quota_are_waited_for_beyond_the_pending_limit(fake, operator, instance):
     operator.scenario = Scenario(starts_process=True, no_room_seconds=20.0)
     launcher = fake.launcher("pytorch", cluster={"pending_limit_seconds": 8})

@@ -12,6 +12,8 @@ from ctr_assets_tests.launch.kubernetes.worker import WAIT_SECONDS, Worker, runs
 from ctr_assets_tests.launch.scripted import DAYS, KEY, materialized
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 
+pytestmark = pytest.mark.long
+
 ALONE_SECONDS = 20
 # Kind of the resource, changes of the settings, and the ranks that run.
 JOBS: dict[str, tuple[str, dict, list[int]]] = {
