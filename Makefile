@@ -27,7 +27,7 @@ demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 # What a person might do next. Not on the standard output, which may be piped; CI is no person.
 next = $(if $(CI),,@echo >&2; echo "Next: $(strip $(1))" >&2)
 
-.PHONY: help setup demo dev serve test test-long test-avazu bench lint validate lock reference docs docs-serve images manifests screenshots clean
+.PHONY: help setup demo dev serve test test-long test-avazu test-gpu bench lint validate lock reference docs docs-serve images manifests screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ test-long: $(VENV)/.dev ## Run the tests that take long: kills, outages, daemon,
 test-avazu: $(VENV)/.dev ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)
 	$(if $(DIR),,$(error DIR is not set: expected the folder of Kaggle's train.gz and test.gz))
 	CTR_TESTS_AVAZU=$(abspath $(DIR)) $(BIN)/python -m pytest -m avazu
+
+test-gpu: $(VENV)/.dev ## Run the tests that need a GPU and a torch with CUDA
+	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/.dev ## Check format, lint and types
 	$(BIN)/ruff format --check .
