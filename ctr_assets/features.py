@@ -126,7 +126,7 @@ BASE_COLUMNS: Final = (*(c for c in CATEGORICAL_COLUMNS), HOUR_OF_DAY)
 """The columns that features are made of, before crossing."""
 
 LONG_FEATURES: Final = ("device_id", "device_ip")
-"""Features with millions of values: their counts are shuffled in buckets, never gathered in one process."""
+"""Features with millions of values: those of a profile are counted in buckets, never gathered in one process."""
 
 
 class FeatureSelection(BaseModel):

@@ -10,6 +10,7 @@ from dagster import DagsterRun, DagsterRunStatus
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.job import get_job_name_from_run_id
 from kubernetes.client.exceptions import ApiException
+from sqlalchemy.exc import SQLAlchemyError
 
 from ctr_assets.instance.pending import PendingLaunches
 from ctr_assets.instance.run_jobs import CANNOT_ASK, RunJobs
@@ -111,18 +112,24 @@ class PatientK8sRunLauncher(K8sRunLauncher):
         return self._api_client.end(over, self.get_container_context_for_run(run).namespace) if over else []
 
     def _is_settled(self, context: LaunchRunContext) -> bool:
-        """Try again to launch; whether nothing is left to do."""
-        run = self._instance.get_run_by_id(context.dagster_run.run_id)
+        """Try again to launch; whether nothing is left to do. A database that does not answer settles nothing."""
+        run_id = context.dagster_run.run_id
+        try:
+            return not self._is_wanted(run_id) or self._why_not_yet(context) is None
+        except SQLAlchemyError as e:
+            log.warning("Run %s: the database does not answer (%s)", run_id, type(e).__name__)
+            return False
+        except Exception as e:
+            log.exception("Run %s cannot be launched", run_id)
+            self._instance.report_run_failed(context.dagster_run, f"The run cannot be launched: {e}")
+            return True
+
+    def _is_wanted(self, run_id: str) -> bool:
+        """Whether the run is still to be launched; one that was cancelled meanwhile is told so."""
+        run = self._instance.get_run_by_id(run_id)
         if run is not None and run.status is DagsterRunStatus.CANCELING:
             self._instance.report_run_canceled(run, "The run was cancelled before it was launched")
-        if run is None or run.status not in STILL_TO_LAUNCH:
-            return True
-        try:
-            return self._why_not_yet(context) is None
-        except Exception as e:
-            log.exception("Run %s cannot be launched", run.run_id)
-            self._instance.report_run_failed(run, f"The run cannot be launched: {e}")
-            return True
+        return run is not None and run.status in STILL_TO_LAUNCH
 
     def _give_up(self, run: DagsterRun) -> None:
         self._instance.report_run_failed(run, f"The run could not be launched within {self._launch_minutes} minutes")

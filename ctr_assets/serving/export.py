@@ -174,8 +174,17 @@ def _code(graph: _Graph, column: str, codes: Mapping[str, int]) -> str:
     return _encode(graph, hour, codes.values(), keys_int64s=[int(value) for value in codes])
 
 
-def _encode(graph: _Graph, values: str, ids: Iterable[int], **keys: Any) -> str:
-    return graph.add("LabelEncoder", [values], **keys, values_int64s=list(ids), default_int64=UNKNOWN_ID)
+_KEYS_OF_NOTHING: Final[dict[str, list[Any]]] = {"keys_strings": [""], "keys_int64s": [0]}
+"""A LabelEncoder needs a key. Where no value was learnt it has one, which is as unknown as all others."""
+
+
+def _encode(graph: _Graph, values: str, ids: Iterable[int], **keys: list[Any]) -> str:
+    """The id of each value that is a key, of ``keys_strings`` or ``keys_int64s``; the unknown id of any other."""
+    numbers = list(ids)
+    if not numbers:
+        numbers, keys = [UNKNOWN_ID], {name: _KEYS_OF_NOTHING[name] for name in keys}
+    attributes: dict[str, Any] = {**keys, "values_int64s": numbers, "default_int64": UNKNOWN_ID}
+    return graph.add("LabelEncoder", [values], **attributes)
 
 
 def _logits(graph: _Graph, weights: dict[str, npt.NDArray[np.float32]], layout: Layout, ids: Mapping[str, str]) -> str:

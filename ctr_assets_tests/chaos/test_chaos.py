@@ -41,6 +41,9 @@ QUIET_SECONDS = 1200
 """How long the runs may take to end when the faults are over."""
 # Every loss is made good, so that every run must end well.
 FORBEARING = {"lost_attempts": 100, "pending_limit_seconds": 600}
+TWO_RANKS = {"workers": 1, "cpu": 1}
+# Steps enough for two thousand rows that the model beats its baselines, and a checkpoint to go on from.
+CONFIG = {**SMALL, "wide_deep_model": {"epochs": 2, "batch_size": 32}}
 # What it says is of the moment: times, and the paths of versions.
 NOT_COMPARED = ("evaluation_report",)
 
@@ -55,7 +58,7 @@ class Ground:
 
     def run(self, day: str) -> None:
         """Queue the whole graph for a day."""
-        config = {"ops": {name: {"config": values} for name, values in SMALL.items()}}
+        config = {"ops": {name: {"config": values} for name, values in CONFIG.items()}}
         self.daemon.queue("whole_graph", config, **{"dagster/partition": day, "dagster/max_retries": "100"})
 
     def groups(self) -> list[list[dg.DagsterRun]]:
@@ -106,9 +109,11 @@ def ground_of(landing: Path, emulator: GcsEmulator, folder: Path) -> Iterator[Gr
         store = Store(f"{bucket.uri}/store")
         store.fs.put(str(landing), f"{bucket.name}/landing", recursive=True)
         fake = fake_cluster(server, bucket, folder)
-        cluster = replace(
-            fake, settings={**fake.settings, "cluster": {**FORBEARING, "storage_emulator_url": emulator.url}}
-        )
+        parts: dict[str, dict[str, object]] = {
+            "cluster": {**FORBEARING, "storage_emulator_url": emulator.url},
+            "pytorch": {**TWO_RANKS},
+        }
+        cluster = replace(fake, settings=parts)
         connection = cluster.connection()
         launchers: list[KubernetesLauncher] = [SparkLauncher(**connection), PyTorchLauncher(**connection)]
         environment = {

@@ -5,10 +5,13 @@ import os
 import dagster as dg
 import pytest
 
+from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator
 from ctr_assets_tests.launch.kubernetes.cluster import fake_cluster, missing_variables, real_cluster
 from ctr_assets_tests.launch.kubernetes.leftovers import Processes, nothing_left_behind
+from ctr_assets_tests.launch.scripted_job import Notes
 from ctr_assets_tests.launch.test_process_launcher import ScriptedProcessLauncher
+from ctr_assets_tests.launch.troubles import Place
 
 __all__ = ["api_server", "gcs", "gcs_emulator", "operator"]
 
@@ -68,3 +71,13 @@ def launcher(request):
     if kind == "process":
         return ScriptedProcessLauncher()
     return request.getfixturevalue("real" if where else "fake").launcher(kind)
+
+
+@pytest.fixture
+def place(request, launcher, tmp_path):
+    """Where that launcher launches."""
+    if not isinstance(launcher, KubernetesLauncher):
+        return Place(launcher, Notes(str(tmp_path)), None)
+    is_real = "real" in request.node.callspec.params["launcher"]
+    cluster = request.getfixturevalue("real" if is_real else "fake")
+    return Place(launcher, cluster.notes, None if is_real else request.getfixturevalue("api_server"))

@@ -110,6 +110,25 @@ def test_it_says_what_the_model_says(tmp_path, preset, hidden, shrink):
     assert 0 < unknown.sum() < ids.size
 
 
+@pytest.mark.parametrize("lacking", ["crosses", "single columns", "all"])
+def test_features_that_have_learnt_no_value_know_none(tmp_path, lacking):
+    known = vocabulary(np.random.default_rng(5))
+    lacks = {"crosses": [True], "single columns": [False], "all": [True, False]}[lacking]
+    sizes = {name: 0 if FEATURE_BY_NAME[name].is_cross in lacks else len(values) for name, values in known.items()}
+    layout = build_layout(FEATURE_SELECTIONS["original"], sizes)
+    model = model_of(layout, [8])
+    served = load(tmp_path, export(arrays(model), layout, known, metadata(layout)))
+    given = rows(np.random.default_rng(6), served.columns, 200)
+    given = {name: np.array(["", *values[1:]], dtype=object) for name, values in given.items()}
+    ids = encoded(layout, known, given)
+    with torch.no_grad():
+        expected = torch.sigmoid(model(look_up(layout, ids))).numpy()
+    found, unknown = served.predict_counting(given)
+    assert np.abs(found - expected).max() < 1e-6
+    assert unknown.tolist() == (ids == 0).sum(axis=0).tolist()
+    assert 200 in unknown
+
+
 @pytest.fixture
 def small(tmp_path) -> ServedModel:
     known = vocabulary(np.random.default_rng(0))

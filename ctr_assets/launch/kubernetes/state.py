@@ -95,11 +95,13 @@ def observe_pytorch_job(resource: Mapping[str, Any]) -> Observation:
 
 
 def occupied_seconds(resource: Mapping[str, Any]) -> float:
-    """From a resource's creation to its end, or to now where it names no end, whoever followed it.
+    """From a resource's start to its end, or to now where it names no end, whoever followed it.
 
-    At least 1: both times are whole seconds.
+    It starts when its operator makes its pods: waiting for nodes counts, waiting in a queue does not. At least 1: both
+    times are whole seconds.
     """
     status = resource.get("status") or {}
+    started = status.get("lastSubmissionAttemptTime") or status.get("startTime")
     ended = status.get("terminationTime") or status.get("completionTime")
-    end = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
-    return max(1.0, (end - datetime.fromisoformat(resource["metadata"]["creationTimestamp"])).total_seconds())
+    start = datetime.fromisoformat(started or resource["metadata"]["creationTimestamp"])
+    return max(1.0, ((datetime.fromisoformat(ended) if ended else datetime.now(UTC)) - start).total_seconds())
