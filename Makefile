@@ -6,6 +6,8 @@ ROWS ?= 200000
 DATA ?= data/demo
 PORT ?= 3000
 WORKERS ?= 3
+# What make test-long takes.
+LONG ?= long or minutes
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -53,7 +55,7 @@ test: $(VENV)/.dev ## Run the tests (WORKERS=3 at a time: many of them wait more
 	$(call next, make lint validate test-long)
 
 test-long: $(VENV)/.dev ## Run the tests that take long: kills, outages, daemon, browser, chaos (OPTIONS="--chaos-seconds 3600")
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "long and not cluster and not avazu" $(OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "($(LONG)) and not cluster and not avazu" $(OPTIONS)
 	$(call next, make dev)
 
 test-avazu: $(VENV)/.dev ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)

@@ -48,7 +48,9 @@ def told(instance, result):
     return "\n".join(found)
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [pytest.param("spark", 60.0, id="60 s"), ("pytorch", 8.0)])
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [pytest.param("spark", 60.0, id="60 s", marks=pytest.mark.minutes), ("pytorch", 8.0)]
+)
 def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api_server, instance, kind, seconds):
     with once_it_runs(fake, lambda: api_server.away_for(seconds)):
         result = materialize(fake.launcher(kind), instance, notes_url=fake.notes.url, seconds=2)
