@@ -103,10 +103,8 @@ class Launched:
                 )
                 return False
             is_gone = True
-            # Also of a run that is cancelled, which ends everything else that asks a server that is away.
-            client = replace(self.client, on_retry=self.context.log.warning)
             try:
-                client.delete(self.handle.name, self.handle.uid, patience_seconds)
+                self._patient().delete(self.handle.name, self.handle.uid, patience_seconds)
             except DeletionTimeoutError as e:
                 self.context.log.error(str(e))
                 is_gone = False
@@ -118,3 +116,13 @@ class Launched:
             ended = self.handle.ended(outcome, seconds)
             record(self.context, ended, f"Deleted {what}: {why}; the next attempt gets a fresh one")
             return is_gone
+
+    def _patient(self) -> ResourceClient:
+        """A client that a cancelled run asks to the end. One that somebody else ended leaves its job to its retry."""
+
+        def told(problem: str) -> None:
+            self.context.log.warning(problem)
+            if not self.run.is_own():
+                raise dg.DagsterExecutionInterruptedError
+
+        return replace(self.client, on_retry=told)
