@@ -35,7 +35,7 @@ from ctr_assets_tests.test_whole_graph_on_kubernetes import SMALL, submit_argume
 
 __all__ = ["gcs_emulator"]
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(7200)]
+pytestmark = [pytest.mark.minutes, pytest.mark.timeout(7200)]
 DAYS = ["2014-10-21", "2014-10-22"]
 QUIET_SECONDS = 1200
 """How long the runs may take to end when the faults are over."""

@@ -14,7 +14,7 @@ from ctr_assets_tests.launch.scripted import materialized
 
 __all__ = ["api_server", "fake", "gcs", "gcs_emulator", "operator", "processes"]
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.minutes, pytest.mark.timeout(600)]
 WAIT_SECONDS = 180
 AWAY_SECONDS = 15.0
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 from kubernetes.client.exceptions import ApiException
@@ -103,8 +103,10 @@ class Launched:
                 )
                 return False
             is_gone = True
+            # Also of a run that is cancelled, which ends everything else that asks a server that is away.
+            client = replace(self.client, on_retry=self.context.log.warning)
             try:
-                self.client.delete(self.handle.name, self.handle.uid, patience_seconds)
+                client.delete(self.handle.name, self.handle.uid, patience_seconds)
             except DeletionTimeoutError as e:
                 self.context.log.error(str(e))
                 is_gone = False

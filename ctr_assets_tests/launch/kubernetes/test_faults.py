@@ -7,9 +7,11 @@ import threading
 import time
 from contextlib import contextmanager
 
+import dagster as dg
 import kubernetes.client
 import pytest
 
+from ctr_assets.launch import run_state
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.launch.kubernetes.cluster import NAMESPACE
 from ctr_assets_tests.launch.kubernetes.leftovers import OBSERVE
@@ -48,7 +50,9 @@ def told(instance, result):
     return "\n".join(found)
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [pytest.param("spark", 60.0, id="60 s"), ("pytorch", 8.0)])
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [pytest.param("spark", 60.0, id="60 s", marks=pytest.mark.minutes), ("pytorch", 8.0)]
+)
 def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api_server, instance, kind, seconds):
     with once_it_runs(fake, lambda: api_server.away_for(seconds)):
         result = materialize(fake.launcher(kind), instance, notes_url=fake.notes.url, seconds=2)
@@ -56,6 +60,23 @@ def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api
     assert materialized(instance) == set(DAYS)
     assert fake.notes.runs() == [0]
     assert "the API server does not answer (NewConnectionError)" in told(instance, result)
+
+
+def test_a_run_that_is_cancelled_while_the_server_is_away_deletes_its_job(
+    fake, api_server, kind, launcher, instance, monkeypatch
+):
+    monkeypatch.setattr(run_state, "LOOK_SECONDS", 0.0)
+
+    def cancel():
+        (run,) = instance.get_runs()
+        with api_server.away():
+            instance.report_run_canceling(run)
+            time.sleep(OUTAGE_SECONDS)
+
+    with once_it_runs(fake, cancel):
+        result = materialize(launcher, instance, notes_url=fake.notes.url, seconds=60)
+    assert instance.get_run_by_id(result.run_id).status is dg.DagsterRunStatus.CANCELED
+    assert fake.resources(kind) == []
 
 
 @pytest.fixture
