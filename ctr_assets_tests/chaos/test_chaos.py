@@ -39,6 +39,7 @@ pytestmark = [pytest.mark.minutes, pytest.mark.timeout(7200)]
 DAYS = ["2014-10-21", "2014-10-22"]
 QUIET_SECONDS = 1200
 """How long the runs may take to end when the faults are over."""
+MOMENT_SECONDS = 30.0
 # Every loss is made good, so that every run must end well.
 FORBEARING = {"lost_attempts": 100, "pending_limit_seconds": 600}
 TWO_RANKS = {"workers": 1, "cpu": 1}
@@ -71,8 +72,15 @@ class Ground:
 
     def is_quiet(self) -> bool:
         """Whether the last run of every group is over and will not be retried."""
-        last = [runs[-1] for runs in self.groups()]
-        return all(run.is_finished and run.tags.get("dagster/will_retry") != "true" for run in last)
+        return all(self._is_over(runs[-1]) for runs in self.groups())
+
+    def _is_over(self, run: dg.DagsterRun) -> bool:
+        """That a failed run will be retried is told a moment after its failure."""
+        if run.status is dg.DagsterRunStatus.SUCCESS or not run.is_finished:
+            return run.is_finished
+        record = self.daemon.instance.get_run_record_by_id(run.run_id)
+        ended = (record and record.end_time) or time.time()
+        return time.time() - ended > MOMENT_SECONDS and run.tags.get("dagster/will_retry") != "true"
 
     def fingerprints(self) -> dict[str, str]:
         """What the bytes of every table's days are; each file is read and compared with its manifest."""
