@@ -127,7 +127,8 @@ class Trainer:
         ``fit_intercept`` moves the bias before, so that these rows are predicted as often to be clicked as they are.
         """
         self.model.eval()
-        logits, labels = [], []
+        device = self.ranks.device
+        logits, labels = [torch.zeros(0, dtype=torch.float64, device=device)], [torch.zeros(0, device=device)]
         with closing(self.batches.epoch(loader, 0)) as batches:
             for batch in batches:
                 with autocast(self.precision, self.ranks.device):

@@ -63,6 +63,22 @@ def matrices(layout: Layout, rows: int, count: int) -> Iterator[np.ndarray]:
 # ------------------------------------------------------------------------------------------------------------ rows
 
 
+def no_row_is_evaluated(store: Store) -> None:
+    trainer = a_trainer(TINY)
+    bias = float(trainer.model.bias)
+    metrics = trainer.evaluate(loader_of(store, days=[]), fit_intercept=True)
+    assert metrics.counts.sum() == metrics.loss_sum == 0
+    assert float(trainer.model.bias) == bias
+
+
+def test_no_row_has_metrics_of_nothing_on_a_host(encoded_store: Store) -> None:
+    no_row_is_evaluated(encoded_store)
+
+
+def test_no_row_has_metrics_of_nothing_the_way_of_a_device(encoded_store: Store, order: str) -> None:
+    no_row_is_evaluated(encoded_store)
+
+
 def test_resident_rows_come_once_an_epoch_in_an_order_of_the_seed_and_the_epoch(encoded_store: Store) -> None:
     expected = Counter(row for rows in rows_of(encoded_store, Split.TRAIN).values() for row in rows)
     loader = loader_of(encoded_store)
