@@ -6,6 +6,8 @@ ROWS ?= 200000
 DATA ?= data/demo
 PORT ?= 3000
 WORKERS ?= 3
+# What make test-long takes.
+LONG ?= long or minutes
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -27,7 +29,7 @@ demo dev serve: export CTR_STORE_URL ?= $(HOME_DIR)/store
 # What a person might do next. Not on the standard output, which may be piped; CI is no person.
 next = $(if $(CI),,@echo >&2; echo "Next: $(strip $(1))" >&2)
 
-.PHONY: help setup demo dev serve test test-long test-avazu bench lint validate lock reference docs docs-serve images manifests screenshots clean
+.PHONY: help setup demo dev serve test test-long test-avazu test-gpu bench lint validate lock reference docs docs-serve images manifests screenshots clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^## /{printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,12 +55,15 @@ test: $(VENV)/.dev ## Run the tests (WORKERS=3 at a time: many of them wait more
 	$(call next, make lint validate test-long)
 
 test-long: $(VENV)/.dev ## Run the tests that take long: kills, outages, daemon, browser, chaos (OPTIONS="--chaos-seconds 3600")
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "long and not cluster and not avazu" $(OPTIONS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "($(LONG)) and not cluster and not avazu" $(OPTIONS)
 	$(call next, make dev)
 
 test-avazu: $(VENV)/.dev ## Run the tests that read the log on your own download of it (DIR=folder of train.gz and test.gz)
 	$(if $(DIR),,$(error DIR is not set: expected the folder of Kaggle's train.gz and test.gz))
 	CTR_TESTS_AVAZU=$(abspath $(DIR)) $(BIN)/python -m pytest -m avazu
+
+test-gpu: $(VENV)/.dev ## Run the tests that need a GPU and a torch with CUDA
+	$(BIN)/python -m pytest -m gpu
 
 lint: $(VENV)/.dev ## Check format, lint and types
 	$(BIN)/ruff format --check .

@@ -126,7 +126,7 @@ BASE_COLUMNS: Final = (*(c for c in CATEGORICAL_COLUMNS), HOUR_OF_DAY)
 """The columns that features are made of, before crossing."""
 
 LONG_FEATURES: Final = ("device_id", "device_ip")
-"""Features with millions of values: their counts are shuffled in buckets, never gathered in one process."""
+"""Features with millions of values: those of a profile are counted in buckets, never gathered in one process."""
 
 
 class FeatureSelection(BaseModel):
@@ -148,12 +148,14 @@ class FeatureSelection(BaseModel):
         return tuple(name for name in self.wide if limit is None or vocabulary_sizes[name] <= limit)
 
 
+_DEFAULT: Final = FeatureSelection(
+    preset="default",
+    wide=tuple(f.name for f in FEATURES if f.wide),
+    deep={f.name: 16 for f in FEATURES if f.deep},
+)
 FEATURE_SELECTIONS: Final = {
-    "default": FeatureSelection(
-        preset="default",
-        wide=tuple(f.name for f in FEATURES if f.wide),
-        deep={f.name: 16 for f in FEATURES if f.deep},
-    ),
+    "default": _DEFAULT,
+    "gpu": _DEFAULT,
     # The original study: fields and crosses with at most 100 distinct values; five label-encoded fields.
     "original": FeatureSelection(
         preset="original",

@@ -45,7 +45,7 @@ def deliver_unlabelled_archive(made, landing, day):
     (landing / "test.gz.tmp").rename(landing / "test.gz")
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.timeout(3000)
 def test_from_files_to_a_champion_and_through_a_late_correction(deliveries, tmp_path):
     first, second, landing, store = (tmp_path / name for name in ("made1", "made2", "landing", "store"))

@@ -37,7 +37,7 @@ def request_backfill(instance, backfill_id, days, assets):
     instance.add_backfill(backfill)
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.timeout(3000)
 def test_a_backfill_survives_the_death_of_its_daemon(tmp_path):
     landing, store = tmp_path / "landing", tmp_path / "store"
@@ -61,7 +61,7 @@ def test_a_backfill_survives_the_death_of_its_daemon(tmp_path):
     assert [manifest.partition for manifest in encoded] == DAYS
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.timeout(1200)
 def test_models_are_made_in_order_each_from_the_one_before(tmp_path):
     """The days are asked for in any order; each is one run, and the runs wait for one another."""

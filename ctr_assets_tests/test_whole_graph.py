@@ -125,6 +125,7 @@ def test_pictures_are_shown_in_place(graph):
     assert "data:image/png;base64," in graph.metadata("impression_profile", DAYS[0])["click_rates"]
 
 
+@pytest.mark.minutes
 def test_the_log_goes_through_the_whole_graph(spark, avazu_log, tmp_path):
     """Labelled rows of two days and unlabelled ones of the last; the days between have none."""
     landing = tmp_path / "landing"

@@ -52,7 +52,7 @@ def launchers(request, api_server, operator, gcs, tmp_path, monkeypatch):
     return {"spark_launcher": SparkLauncher(**common), "pytorch_launcher": torch_launcher(**common)}
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_every_asset_is_materialized_on_gcs_and_nothing_is_left_behind(launchers, gcs, tmp_path):
     generate(rows=6_000, landing=tmp_path / "landing", truth=tmp_path / "truth", days=2)

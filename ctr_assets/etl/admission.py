@@ -11,7 +11,7 @@ from ctr_assets.etl.counts import COUNTS_SCHEMA, add_up
 from ctr_assets.features import FEATURES
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
 from ctr_assets.storage.entries import NO_ENTRIES, Entries, keys_of, look_up, merge, merge_in_pieces, sorted_entries
-from ctr_assets.storage.ipc import from_ipc, to_ipc
+from ctr_assets.storage.ipc import to_ipc
 from ctr_assets.storage.segments import Segment, bucket_of, read_bucket, write_entries
 from ctr_assets.storage.vocabulary import index_file, known_file, read_former_counts, read_new
 
@@ -42,24 +42,24 @@ class BucketOutcome:
 
 
 def admit(
-    version: TableVersion, bucket: int, found: Iterable[bytes], before: Before | None, limits: Mapping[str, int]
+    version: TableVersion, bucket: int, counts: Iterable[pa.Table], before: Before | None, limits: Mapping[str, int]
 ) -> BucketOutcome:
     """Look up the values of a bucket that occur on a day, and write what became known of them.
 
-    ``found`` are the counts of its files, as Arrow IPC of ``COUNTS_SCHEMA``. Values are looked up, however many are
-    known, by what is counted: a value that does not occur costs nothing before a merge.
+    ``counts`` are those of each raw file (``COUNTS_SCHEMA``). A value that is known and does not occur costs nothing
+    before a merge.
     """
     known_before = _KnownBefore(version.store, bucket, before)
     limit = np.array([limits[feature.name] for feature in FEATURES])
-    counted = add_up([*map(from_ipc, found), known_before.admissible(limits)])
+    counted = add_up([*counts, known_before.admissible(limits)])
     values = counted["value"].combine_chunks()
-    features, counts = counted["feature"].to_numpy(), counted["count"].to_numpy()
+    features, count = counted["feature"].to_numpy(), counted["count"].to_numpy()
     keys = keys_of(features, values)
     states = look_up(known_before.newest_first(), keys, values)
     is_known = states > 0
-    totals = counts - np.minimum(states, 0)
+    totals = count - np.minimum(states, 0)
     is_admitted = ~is_known & (totals >= limit[features])
-    is_waiting = ~is_known & ~is_admitted & (counts > 0)
+    is_waiting = ~is_known & ~is_admitted & (count > 0)
 
     def entries(rows: np.ndarray, of: np.ndarray) -> Entries:
         return sorted_entries(keys[rows], of[rows].astype(np.int32), values.filter(pa.array(rows)))

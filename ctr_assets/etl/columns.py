@@ -1,4 +1,4 @@
-"""A file of ``raw_impressions`` as integer codes: one small dictionary and one code per row for every base column."""
+"""Rows of ``raw_impressions`` as integer codes: one small dictionary and one code per row for every base column."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 from ctr_assets.crosses import cross_names
 from ctr_assets.features import CATEGORICAL_COLUMNS, HOUR_OF_DAY, Feature
 from ctr_assets.split import split_codes, stable_hash
-from ctr_assets.storage import DataFile, Manifest, Store
+from ctr_assets.storage import DataFile, Store
+from ctr_assets.storage.manifest import VersionName
 
 _MOST_COUNTED_PAIRS: Final = 1 << 24
 """Possible pairs of a cross that are counted in an array, of 192 MB at most; of more, those seen are sorted."""
@@ -24,17 +25,18 @@ class CodedColumn:
     values: pa.Array
     codes: npt.NDArray[np.int32]
 
-    def counts(self, rows: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
-        """How often each value occurs, among all rows or those of a mask; shape ``(len(values),)``."""
+    def counts(self, rows: npt.NDArray[np.intp] | None = None) -> npt.NDArray[np.int64]:
+        """How often each value occurs, among all rows or those at some positions; shape ``(len(values),)``."""
         return np.bincount(self.codes if rows is None else self.codes[rows], minlength=len(self.values))
 
 
 @dataclass(frozen=True)
-class RawFile:
-    """One file of a raw day: its coded columns, labels (float64, NaN when unlabelled) and split codes."""
+class CodedRows:
+    """Rows of a raw day: their coded columns, labels (float64, NaN when unlabelled), hashes of ids and split codes."""
 
     columns: dict[str, CodedColumn]
     labels: npt.NDArray[np.float64]
+    id_hashes: npt.NDArray[np.uint64]
     splits: npt.NDArray[np.int8]
 
     def feature(self, feature: Feature) -> CodedColumn:
@@ -64,16 +66,20 @@ def distinct_pairs(first: CodedColumn, second: CodedColumn) -> tuple[npt.NDArray
     return seen, position[pairs]
 
 
-def read_raw_file(store: Store, manifest: Manifest, file: DataFile) -> RawFile:
+def read_raw_file(store: Store, version: VersionName, file: DataFile) -> CodedRows:
     """Read one file of a raw day, at most ``MAX_PART_ROWS`` rows."""
-    with store.parquet(manifest, file, read_dictionary=list(CATEGORICAL_COLUMNS)) as parquet:
-        table = parquet.read()
+    with store.parquet(version, file, read_dictionary=list(CATEGORICAL_COLUMNS)) as parquet:
+        return code_rows(parquet.read())
+
+
+def code_rows(table: pa.Table) -> CodedRows:
+    """Rows of ``raw_impressions``, their categorical columns as dictionaries."""
     columns = {name: _coded(table[name]) for name in CATEGORICAL_COLUMNS}
     hours = pc.hour(table["hour"]).to_numpy()
     columns[HOUR_OF_DAY] = CodedColumn(pa.array([f"{hour:02d}" for hour in range(24)]), hours.astype(np.int32))
     labels = pc.cast(table["click"], pa.float64()).to_numpy()
     hashes = stable_hash(table["id"].combine_chunks())
-    return RawFile(columns, labels, split_codes(hashes, ~np.isnan(labels)))
+    return CodedRows(columns, labels, hashes, split_codes(hashes, ~np.isnan(labels)))
 
 
 def _coded(column: pa.ChunkedArray) -> CodedColumn:

@@ -23,8 +23,8 @@ class DayFiles:
         self._open: dict[str, ParquetPart] = {}
         self._files: dict[str, list[DataFile]] = defaultdict(list)
 
-    def write(self, day: str, rows: pa.Table) -> None:
-        """Write one row group."""
+    def write(self, day: str, rows: pa.Table) -> int:
+        """Write one row group; returns the number of its file among those of the day."""
         part = self._open.get(day)
         if part is not None and part.rows + rows.num_rows > MAX_PART_ROWS:
             self._files[day].append(self._open.pop(day).close())
@@ -34,6 +34,7 @@ class DayFiles:
             part = ParquetPart(version.store, version.folder, name, self._schema, **self._options)
             self._open[day] = part
         part.write(rows)
+        return len(self._files[day])
 
     def close(self) -> dict[str, list[DataFile]]:
         """Finish all files and describe them, by day, in the order of their rows."""

@@ -105,9 +105,9 @@ def _encode_file(version: TableVersion, index: int, raw: Manifest, file: DataFil
     for position, feature in enumerate(FEATURES):
         column = rows.feature(feature)
         found = look_up([ids], keys_of(position, column.values), column.values)
-        unknown[feature.name] = int(column.counts()[found == UNKNOWN_ID].sum())
         # Arrow takes by int32 as they are; numpy would widen every index array first.
         arrays[feature.name] = pa.array(found).take(pa.array(column.codes).take(arrays["row"]))
+        unknown[feature.name] = int(np.count_nonzero(arrays[feature.name].to_numpy() == UNKNOWN_ID))
     table = pa.table([arrays[name] for name in ENCODED_SCHEMA.names], schema=ENCODED_SCHEMA)
     part = ParquetPart(
         store,

@@ -70,7 +70,7 @@ def _of_stream(stream: IO[bytes], task: ParseTask, breaks: LineBreaks) -> Iterat
         last = data
         end = data.rfind(b"\n") + 1
         if end:
-            yield rest + data[:end]
+            yield b"".join((rest, memoryview(data)[:end]))
             rest = data[end:]
         else:
             rest += data
@@ -92,11 +92,10 @@ def _of_range(stream: IO[bytes], task: ParseTask, end: int, breaks: LineBreaks) 
     is_last = end == task.text.file.size
     breaks.ends_open = is_last and not (data or before).endswith(b"\n")
     begin = 0 if before == b"\n" else data.find(b"\n") + 1
-    lines = data[begin:] if begin or before == b"\n" else b""
-    if lines and not is_last and not lines.endswith(b"\n"):
-        lines += _to_end_of_line(stream)
-    if lines:
-        yield lines
+    is_begun = begin < len(data) and (begin > 0 or before == b"\n")
+    if is_begun:
+        ends_within = is_last or data.endswith(b"\n")
+        yield b"".join((memoryview(data)[begin:], b"" if ends_within else _to_end_of_line(stream)))
 
 
 def _to_end_of_line(stream: IO[bytes]) -> bytes:

@@ -61,7 +61,7 @@ def profile(
 
 def _count(store: Store, raw: Manifest, file: DataFile) -> Iterator[tuple[_Key, bytes]]:
     rows = read_raw_file(store, raw, file)
-    labelled, clicked = ~np.isnan(rows.labels), rows.labels == 1
+    labelled, clicked = np.flatnonzero(~np.isnan(rows.labels)), np.flatnonzero(rows.labels == 1)
     for name, column in rows.columns.items():
         counts = [column.counts(), column.counts(labelled), column.counts(clicked)]
         table = pa.table([column.values, *(pa.array(c, pa.int64()) for c in counts)], schema=_COUNTS)

@@ -3,19 +3,23 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.account import account_for
+from ctr_assets.etl.counts import COUNTS, counts_property
 from ctr_assets.etl.day_files import DayFiles
-from ctr_assets.etl.deduplicate import deduplicate
-from ctr_assets.etl.parse import PARSED_SCHEMA, RAW_PARQUET_OPTIONS, BadRowError, TaskCounts, parse
+from ctr_assets.etl.deduplicate import deduplicate, discard_hashes
+from ctr_assets.etl.parse import BadRowError, ParsedRows, TaskCounts, parse
 from ctr_assets.etl.plan import ParseTask, plan_tasks
+from ctr_assets.etl.raw_files import CountedRows, RawFiles, RawPart, count_rows
 from ctr_assets.etl.tasks import attempt, run_tasks
 from ctr_assets.landing.account import LineAccount, check_closed
 from ctr_assets.landing.errors import LandingError, shown
 from ctr_assets.landing.files import find_files
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
+from ctr_assets.storage.prefetch import map_ahead
 from ctr_assets.tables import (
     LINE_ACCOUNT,
     QUARANTINE,
@@ -26,6 +30,9 @@ from ctr_assets.tables import (
     columns_of,
 )
 
+_COUNTED_AHEAD: Final = 1
+"""Row groups that are counted while the one before is written."""
+
 
 @dataclass
 class _TaskOutcome:
@@ -35,7 +42,7 @@ class _TaskOutcome:
     """
 
     counts: TaskCounts = field(default_factory=TaskCounts)
-    raw: dict[str, list[DataFile]] = field(default_factory=dict)
+    raw: dict[str, list[RawPart]] = field(default_factory=dict)
     quarantined: dict[str, list[DataFile]] = field(default_factory=dict)
     error: str | None = None
     bad_line: int | None = None
@@ -84,10 +91,13 @@ def ingest(
     done = list(zip(plan.tasks, outcomes, strict=True))
     _raise_first(done)
     _check_share(outcomes, max_quarantined_share, landing_url)
-    parts = {day: [(task.source, f) for task, outcome in done for f in outcome.raw.get(day, [])] for day in days}
+    parts = {day: [(task.source, p) for task, outcome in done for p in outcome.raw.get(day, [])] for day in days}
     rejected = {day: [f for o in outcomes for f in o.quarantined.get(day, [])] for day in quarantine}
-    unique = dict(run_tasks(spark, days, lambda day: (day, deduplicate(raw[day], [file for _, file in parts[day]]))))
-    lost = {day: [(source, n) for (source, _), n in zip(parts[day], unique[day][1], strict=True)] for day in days}
+    written = {day: [part for _, part in of_day] for day, of_day in parts.items()}
+    unique, repeats = deduplicate(spark, raw, written)
+    for day in days:
+        discard_hashes(raw[day], written[day])
+    lost = {day: [(source, n) for (source, _), n in zip(parts[day], repeats[day], strict=True)] for day in days}
     accounts = account_for(plan.sources, [(task.source, outcome.counts) for task, outcome in done], lost)
     check_closed(accounts)
     committed = {}
@@ -97,9 +107,12 @@ def ingest(
         ]
         quarantined = quarantine[day].commit(rejected[day], columns_of(QUARANTINE_SCHEMA), created_by=created_by)
         manifest = raw[day].commit(
-            unique[day][0],
+            [part.rows for part in unique[day]],
             columns_of(RAW_SCHEMA),
-            properties={LINE_ACCOUNT: [account.model_dump() for account in of_day]},
+            properties={
+                LINE_ACCOUNT: [account.model_dump() for account in of_day],
+                COUNTS: counts_property(part.counts for part in unique[day]),
+            },
             created_by=created_by,
         )
         committed[day] = DayOutcome(manifest, quarantined, of_day)
@@ -114,17 +127,23 @@ def _parse_task(
 ) -> _TaskOutcome:
     outcome = _TaskOutcome()
     suffix = f"{task.rank:05d}-{attempt()}"
-    impressions = DayFiles(raw, suffix, PARSED_SCHEMA, **RAW_PARQUET_OPTIONS)
-    rejected = DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
+    impressions, rejected = RawFiles(raw, suffix), DayFiles(quarantine, suffix, QUARANTINE_SCHEMA)
     try:
-        for found in parse(task, frozenset(raw), outcome.counts):
-            (rejected if found.is_rejected else impressions).write(found.day, found.rows)
+        for found, counted in map_ahead(_count, parse(task, frozenset(raw), outcome.counts), _COUNTED_AHEAD):
+            if counted is None:
+                rejected.write(found.day, found.rows)
+            else:
+                impressions.write(found.day, counted)
         outcome.raw, outcome.quarantined = impressions.close(), rejected.close()
     except LandingError as e:
         outcome.error = str(e)
     except BadRowError as e:
         outcome.error, outcome.bad_line = str(e), e.line
     return outcome
+
+
+def _count(found: ParsedRows) -> tuple[ParsedRows, CountedRows | None]:
+    return found, None if found.is_rejected else count_rows(found.rows)
 
 
 def _raise_first(done: list[tuple[ParseTask, _TaskOutcome]]) -> None:

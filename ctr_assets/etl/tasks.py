@@ -10,12 +10,14 @@ Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
-def run_tasks(spark: SparkSession, items: list[Item], function: Callable[[Item], Outcome]) -> list[Outcome]:
-    """``function`` over ``items``, one Spark task each, outcomes in the order of the items.
+def run_tasks(
+    spark: SparkSession, items: list[Item], function: Callable[[Item], Outcome], tasks: int | None = None
+) -> list[Outcome]:
+    """``function`` over ``items``, one Spark task each or ``tasks`` in all, outcomes in the order of the items.
 
     Only what successful attempts return comes back, so files that a failed or speculative twin wrote are never named.
     """
-    return spark.sparkContext.parallelize(items, len(items)).map(function).collect() if items else []
+    return spark.sparkContext.parallelize(items, tasks or len(items)).map(function).collect() if items else []
 
 
 def attempt() -> int:

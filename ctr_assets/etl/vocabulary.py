@@ -2,12 +2,12 @@
 
 Rows count only when they train (the ``train`` split). A value gets an id on the first day its accumulated count reaches
 the feature's ``min_count``; until then its count is kept in the index. Ids of a day are handed out by descending count,
-then by value. Tasks count the values of a file; the counts are shuffled by bucket, and each bucket is looked up, merged
-and written by itself (``admission``). What a day costs depends on its values, not on how many are known.
+then by value. Rows are not read: their counts are beside them. Each bucket is looked up, merged and written by itself
+(``admission``). What a day costs depends on its values, not on how many are known.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -15,11 +15,12 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from ctr_assets.etl.admission import Before, BucketOutcome, admit
-from ctr_assets.etl.columns import read_raw_file
-from ctr_assets.etl.counts import count_values
+from ctr_assets.etl.counts import count_file, find_counts, read_counts
+from ctr_assets.etl.tasks import run_tasks
 from ctr_assets.features import FEATURE_BY_NAME, FEATURES
 from ctr_assets.storage import DataFile, Manifest, Store, TableVersion
-from ctr_assets.storage.ipc import from_ipc, to_ipc
+from ctr_assets.storage.ipc import from_ipc
+from ctr_assets.storage.manifest import VersionName
 from ctr_assets.storage.parts import write_bytes
 from ctr_assets.storage.segments import BUCKETS, Index, Segment, merged_with
 from ctr_assets.storage.vocabulary import (
@@ -109,20 +110,23 @@ def _build_day(
 def _admit_all(
     spark: SparkSession, version: TableVersion, raw: Manifest, before: Before | None, limits: Mapping[str, int]
 ) -> list[BucketOutcome]:
-    """Count the raw files of a day and look up what was counted: an outcome a bucket, in order."""
+    """Look up what was counted in the raw files of a day: an outcome a bucket, in order."""
+    place, files = _counts_of(spark, version, raw)
 
-    def count(file: DataFile) -> Iterator[tuple[int, bytes]]:
-        tables = count_values(read_raw_file(version.store, raw, file))
-        yield from ((bucket, to_ipc(table)) for bucket, table in enumerate(tables))
+    def admit_bucket(bucket: int) -> BucketOutcome:
+        counts = (read_counts(version.store, place, file, bucket) for file in files)
+        return admit(version, bucket, counts, before, limits)
 
-    def admit_bucket(bucket: int, found: Iterable[tuple[int, bytes]]) -> Iterator[BucketOutcome]:
-        yield admit(version, bucket, (counts for _, counts in found), before, limits)
+    # Buckets are alike, and a task costs by itself: no more of them than there are cores.
+    return run_tasks(spark, [*range(BUCKETS)], admit_bucket, min(BUCKETS, spark.sparkContext.defaultParallelism))
 
-    files = spark.sparkContext.parallelize(list(raw.files), max(1, len(raw.files)))
-    outcomes: list[BucketOutcome] = (
-        files.flatMap(count).partitionBy(BUCKETS, partitionFunc=int).mapPartitionsWithIndex(admit_bucket).collect()
-    )
-    return outcomes
+
+def _counts_of(spark: SparkSession, version: TableVersion, raw: Manifest) -> tuple[VersionName, list[DataFile]]:
+    """The counts of a raw day, and the version that they are in; where they do not fit they are made in ``version``."""
+    counts = find_counts(raw)
+    if counts is not None:
+        return raw, counts
+    return version.name, run_tasks(spark, list(raw.files), lambda file: count_file(version, raw, file))
 
 
 def _in_order(admitted: list[pa.Table]) -> dict[str, pa.Array]:

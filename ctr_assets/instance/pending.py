@@ -1,33 +1,40 @@
-"""Runs that cannot be launched yet, tried again in growing pauses by a thread of their own."""
+"""Runs that have not started yet: what they wait for is asked in growing pauses, each in a thread of its own."""
 
+import math
 import threading
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from ctr_assets.launch.kubernetes.pauses import growing_pauses
 
-FIRST_PAUSE_SECONDS: Final = 2.0
-LONGEST_PAUSE_SECONDS: Final = 30.0
 
+@dataclass(frozen=True)
+class Wait:
+    """Ask ``is_over`` in growing pauses until it is, and ``give_up`` when that takes longer than the limit."""
 
-class PendingLaunches:
-    """The queue goes on meanwhile: one run whose turn has not come holds up no other."""
+    is_over: Callable[[], bool]
+    first_pause_seconds: float
+    longest_pause_seconds: float
+    limit_seconds: float = math.inf
+    give_up: Callable[[], None] = lambda: None
 
-    def __init__(self, limit_seconds: float) -> None:
-        self._limit_seconds = limit_seconds
-
-    def add(self, run_id: str, launch: Callable[[], bool], give_up: Callable[[], None]) -> None:
-        """``launch`` until it returns True, ``give_up`` when that takes longer than the limit."""
-        thread = threading.Thread(target=self._try, args=(launch, give_up), name=f"launch-{run_id}", daemon=True)
-        thread.start()
-
-    def _try(self, launch: Callable[[], bool], give_up: Callable[[], None]) -> None:
-        deadline = time.monotonic() + self._limit_seconds
-        for pause in growing_pauses(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS):
+    def go_through(self) -> None:
+        deadline = time.monotonic() + self.limit_seconds
+        for pause in growing_pauses(self.first_pause_seconds, self.longest_pause_seconds):
             time.sleep(pause)
-            if launch():
+            if self.is_over():
                 return
             if time.monotonic() > deadline:
-                give_up()
+                self.give_up()
                 return
+
+
+def wait_aside(run_id: str, waits: Sequence[Wait]) -> None:
+    """One after the other. The queue goes on meanwhile: a run whose turn has not come holds up no other."""
+
+    def go_through() -> None:
+        for wait in waits:
+            wait.go_through()
+
+    threading.Thread(target=go_through, name=f"launch-{run_id}", daemon=True).start()

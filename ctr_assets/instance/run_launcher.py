@@ -9,9 +9,11 @@ import dagster as dg
 from dagster import DagsterRun, DagsterRunStatus
 from dagster_k8s import K8sRunLauncher
 from dagster_k8s.job import get_job_name_from_run_id
+from kubernetes.client import V1JobStatus
 from kubernetes.client.exceptions import ApiException
+from sqlalchemy.exc import SQLAlchemyError
 
-from ctr_assets.instance.pending import PendingLaunches
+from ctr_assets.instance.pending import Wait, wait_aside
 from ctr_assets.instance.run_jobs import CANNOT_ASK, RunJobs
 from ctr_assets.launch.kubernetes.client import RETRIED_STATUSES, brief, message_of
 from ctr_assets.launch.kubernetes.failure import is_over_quota
@@ -20,7 +22,10 @@ from ctr_assets.private_dagster import CheckRunHealthResult, LaunchRunContext, W
 
 LIMITS: Final = {"unanswered_minutes": 30, "launch_minutes": 15}
 """Of this launcher alone, and their defaults."""
-STILL_TO_LAUNCH: Final = (DagsterRunStatus.STARTING, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED)
+STILL_TO_START: Final = (DagsterRunStatus.STARTING, DagsterRunStatus.NOT_STARTED, DagsterRunStatus.QUEUED)
+LAUNCH_PAUSES: Final = (2.0, 30.0)
+START_PAUSES: Final = (10.0, 60.0)
+"""Seconds between two questions, first and longest. Most runs have started before the first is asked."""
 
 log = logging.getLogger("ctr_assets.run_launcher")
 
@@ -42,7 +47,6 @@ class PatientK8sRunLauncher(K8sRunLauncher):
         )
         self._unanswered_seconds = unanswered_minutes * 60.0
         self._launch_minutes = launch_minutes
-        self._pending = PendingLaunches(launch_minutes * 60.0)
         self._silent_since: dict[str, float] = {}
 
     @classmethod
@@ -59,11 +63,12 @@ class PatientK8sRunLauncher(K8sRunLauncher):
     def launch_run(self, context: LaunchRunContext) -> None:
         """Create the run's Job, or go on trying to. Raises for a refusal that asking again will not change."""
         run = context.dagster_run
-        why = self._why_not_yet(context)
-        if why is None:
-            return
-        self._say(run, f"The run is not launched yet: {why}. Tried again for up to {self._launch_minutes} minutes")
-        self._pending.add(run.run_id, lambda: self._is_settled(context), lambda: self._give_up(run))
+        waits = [Wait(lambda: self._has_started(run), *START_PAUSES)]
+        if why := self._why_not_yet(context):
+            self._say(run, f"The run is not launched yet: {why}. Tried again for up to {self._launch_minutes} minutes")
+            limit, give_up = self._launch_minutes * 60.0, lambda: self._give_up(run)
+            waits.insert(0, Wait(lambda: self._is_settled(context), *LAUNCH_PAUSES, limit, give_up))
+        wait_aside(run.run_id, waits)
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """UNKNOWN fails the run: said when its Job is gone, or nobody could be asked for longer than the limit."""
@@ -76,7 +81,7 @@ class PatientK8sRunLauncher(K8sRunLauncher):
             self._say(run, "The API server answers again")
         if status is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, f"Job {name} could not be found")
-        if not status.active and (status.failed or status.succeeded):
+        if _has_no_pod_left(status):
             return CheckRunHealthResult(WorkerStatus.FAILED, f"Job {name} has no active pod, and its run is not over")
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
@@ -111,18 +116,46 @@ class PatientK8sRunLauncher(K8sRunLauncher):
         return self._api_client.end(over, self.get_container_context_for_run(run).namespace) if over else []
 
     def _is_settled(self, context: LaunchRunContext) -> bool:
-        """Try again to launch; whether nothing is left to do."""
-        run = self._instance.get_run_by_id(context.dagster_run.run_id)
+        """Try again to launch; whether nothing is left to do. A database that does not answer settles nothing."""
+        run_id = context.dagster_run.run_id
+        try:
+            self._cancel_if_told(run_id)
+            return not self._is_to_start(run_id) or self._why_not_yet(context) is None
+        except SQLAlchemyError as e:
+            log.warning("Run %s: the database does not answer (%s)", run_id, type(e).__name__)
+            return False
+        except Exception as e:
+            log.exception("Run %s cannot be launched", run_id)
+            self._instance.report_run_failed(context.dagster_run, f"The run cannot be launched: {e}")
+            return True
+
+    def _has_started(self, run: DagsterRun) -> bool:
+        """Whether a launched run has started or is over. One whose worker ended before that is failed, so retried.
+
+        Dagster itself asks after the workers of started runs alone: this one would wait for the limit of its start.
+        """
+        name, namespace = get_job_name_from_run_id(run.run_id), self.get_container_context_for_run(run).namespace
+        try:
+            if not self._is_to_start(run.run_id):
+                return True
+            status = self._api_client.get_job_status(name, namespace)
+            if status is not None and not _has_no_pod_left(status):
+                return False
+            if self._is_to_start(run.run_id):
+                self._instance.report_run_failed(run, f"Job {name} ended before it started the run")
+        except (SQLAlchemyError, *CANNOT_ASK) as e:
+            log.warning("Run %s: whether it starts cannot be asked (%s)", run.run_id, type(e).__name__)
+            return False
+        return True
+
+    def _is_to_start(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and run.status in STILL_TO_START
+
+    def _cancel_if_told(self, run_id: str) -> None:
+        run = self._instance.get_run_by_id(run_id)
         if run is not None and run.status is DagsterRunStatus.CANCELING:
             self._instance.report_run_canceled(run, "The run was cancelled before it was launched")
-        if run is None or run.status not in STILL_TO_LAUNCH:
-            return True
-        try:
-            return self._why_not_yet(context) is None
-        except Exception as e:
-            log.exception("Run %s cannot be launched", run.run_id)
-            self._instance.report_run_failed(run, f"The run cannot be launched: {e}")
-            return True
 
     def _give_up(self, run: DagsterRun) -> None:
         self._instance.report_run_failed(run, f"The run could not be launched within {self._launch_minutes} minutes")
@@ -130,3 +163,7 @@ class PatientK8sRunLauncher(K8sRunLauncher):
     def _say(self, run: DagsterRun, message: str) -> None:
         log.warning("Run %s: %s", run.run_id, message)
         self._instance.report_engine_event(message, run, cls=self.__class__)
+
+
+def _has_no_pod_left(status: V1JobStatus) -> bool:
+    return not status.active and bool(status.failed or status.succeeded)

@@ -56,7 +56,7 @@ _FIRST_FIGURES: Final = {
     "roc_auc_standard_error": "of the same",
 }
 _COST: Final = {
-    "core_seconds": "CPU cores that the job asked for times its seconds, waiting included",
+    "core_seconds": "CPU cores that the job asked for times its seconds, waiting for nodes included, in a queue not",
     "gpu_seconds": "the same of GPUs",
     "external_job": "the SparkApplication or PyTorchJob, on a cluster",
 }

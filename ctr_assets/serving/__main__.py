@@ -9,6 +9,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -87,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         is_first = not model.ready
         model.change(champion)
         if is_first:
-            _greet(options.name, options.http_port, champion)
+            greet(options.name, options.http_port, champion)
 
     Watch(Store(options.store_url), change, options.poll_seconds).start()
     serve(
@@ -110,10 +111,21 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _greet(name: str, port: int, champion: Champion) -> None:
+def greet(name: str, port: int, champion: Champion) -> None:
+    """Once the port listens: the request that is printed may be typed at once."""
+    while not _listens(port):
+        time.sleep(0.05)
     url = f"http://127.0.0.1:{port}/v1/models/{name}:predict"
     body = json.dumps({"instances": [dict(champion.example)]})
     print(f"The champion of {champion.day} answers at {url}:\n  curl {url} -d {shlex.quote(body)}", flush=True)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _log() -> None:

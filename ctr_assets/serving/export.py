@@ -183,7 +183,8 @@ def _encode(graph: _Graph, values: str, ids: Iterable[int], **keys: list[Any]) -
     numbers = list(ids)
     if not numbers:
         numbers, keys = [UNKNOWN_ID], {name: _KEYS_OF_NOTHING[name] for name in keys}
-    return graph.add("LabelEncoder", [values], **keys, values_int64s=numbers, default_int64=UNKNOWN_ID)
+    attributes: dict[str, Any] = {**keys, "values_int64s": numbers, "default_int64": UNKNOWN_ID}
+    return graph.add("LabelEncoder", [values], **attributes)
 
 
 def _logits(graph: _Graph, weights: dict[str, npt.NDArray[np.float32]], layout: Layout, ids: Mapping[str, str]) -> str:

@@ -84,27 +84,29 @@ def look_up(parts: Iterable[Entries], keys: Keys, values: pa.Array) -> States:
     A part costs a binary search for each value whose key lies within it, and nothing where none does.
     """
     order = np.argsort(keys, kind="stable")
-    keys, values = keys[order], values.take(pa.array(order))
-    found = np.zeros(len(keys), dtype=np.int32)
+    keys = keys[order]
+    states = np.zeros(len(keys), dtype=np.int32)
     for part in (part for part in parts if len(part)):
         within = slice(np.searchsorted(keys, part.keys[0]), np.searchsorted(keys, part.keys[-1], side="right"))
-        asked = np.flatnonzero(found[within] == 0) + within.start
-        if len(asked):
-            found[asked] = _search(part, keys[asked], values.take(pa.array(asked)))
-    states = np.empty_like(found)
-    states[order] = found
+        rows = order[within]
+        asked = np.flatnonzero(states[rows] == 0)
+        rows = rows[asked]
+        states[rows] = _search(part, keys[within][asked], values, rows)
     return states
 
 
-def _search(part: Entries, keys: Keys, values: pa.Array) -> States:
-    """Looks at the entries of a value's key one after the other until one has its string."""
+def _search(part: Entries, keys: Keys, values: pa.Array, rows: npt.NDArray[np.intp]) -> States:
+    """The states of the values at ``rows``, of ascending ``keys``; 0 where the part has none.
+
+    Looks at the entries of a key one after the other until one has the value.
+    """
     states = np.zeros(len(keys), dtype=np.int32)
     asked, position = np.arange(len(keys)), np.searchsorted(part.keys, keys)
     while len(asked):
         shares_key = part.keys[np.minimum(position, len(part) - 1)] == keys[asked]
         shares_key &= position < len(part)
         asked, position = asked[shares_key], position[shares_key]
-        is_it = _equal(part.values.take(pa.array(position)), values.take(pa.array(asked)))
+        is_it = _equal(part.values.take(pa.array(position)), values.take(pa.array(rows[asked])))
         states[asked[is_it]] = part.states[position[is_it]]
         asked, position = asked[~is_it], position[~is_it] + 1
     return states

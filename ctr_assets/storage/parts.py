@@ -19,6 +19,7 @@ _COPY_BYTES: Final = 1 << 22
 COMPACT_ENCODING: Final = {
     "feature": "DELTA_BINARY_PACKED",
     "state": "DELTA_BINARY_PACKED",
+    "count": "DELTA_BINARY_PACKED",
     "value": "DELTA_LENGTH_BYTE_ARRAY",
 }
 """Of columns of values that hardly repeat: their lengths apart from their bytes, so that each compresses well."""

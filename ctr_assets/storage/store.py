@@ -54,6 +54,10 @@ class _TableFile(pq.ParquetFile):
         with self._reading_it():
             return super().read_row_group(*args, **options)
 
+    def read_row_groups(self, *args: Any, **options: Any) -> pa.Table:
+        with self._reading_it():
+            return super().read_row_groups(*args, **options)
+
     def iter_batches(self, *args: Any, **options: Any) -> Iterator[pa.RecordBatch]:
         batches = super().iter_batches(*args, **options)
         while True:
@@ -77,6 +81,11 @@ class TableVersion:
     version: str
     generation: int | None
     """Generation of the manifest that this version will replace (GCS), None on a local disk."""
+
+    @property
+    def name(self) -> VersionName:
+        """What a reader finds its files by."""
+        return VersionName(table=self.table, partition=self.partition, version=self.version)
 
     @property
     def folder(self) -> str:

@@ -127,11 +127,14 @@ def _in_order(store: Store, vocabulary: Manifest, feature: str, parts: list[Entr
 
 def read_new(store: Store, vocabulary: Manifest, features: Iterable[str] = FEATURE_BY_NAME) -> Iterator[Entries]:
     """The values of some features that got an id on the day, in the order of their ids and not of their keys."""
+    groups = [_POSITIONS[feature] for feature in features]
     with open_vocabulary(store, vocabulary) as parquet:
-        for feature in features:
-            rows = parquet.read_row_group(_POSITIONS[feature], columns=["value", "id"])
-            for values, ids in (batch.columns for batch in rows.to_batches()):
-                yield Entries(keys_of(_POSITIONS[feature], values), ids.to_numpy(), values)
+        sizes = [parquet.metadata.row_group(group).num_rows for group in groups]
+        batches = parquet.read_row_groups(groups, columns=["value", "id"]).to_batches()
+    positions, start = np.repeat(np.array(groups, np.int8), sizes), 0
+    for values, ids in (batch.columns for batch in batches):
+        yield Entries(keys_of(positions[start : start + len(ids)], values), ids.to_numpy(), values)
+        start += len(ids)
 
 
 def open_vocabulary(store: Store, vocabulary: Manifest) -> pq.ParquetFile:

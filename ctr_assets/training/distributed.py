@@ -14,8 +14,11 @@ import torch
 import torch.distributed as dist
 
 from ctr_assets.training.config import Device
+from ctr_assets.training.memory import keep_freed_memory
 
 T = TypeVar("T")
+RowsOfTable = tuple[torch.Tensor, torch.Tensor]
+"""Rows of a table, (U,), and a value of each, (U, D)."""
 
 TIMEOUT = timedelta(minutes=30)
 """Longest wait for another rank. It covers rank 0 writing a large model; a rank that died is noticed at once."""
@@ -53,25 +56,35 @@ class Ranks:
         self.sum([false])
         return not bool(false)
 
-    def sum_rows(self, rows: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Union over the ranks of distinct ``rows`` (U,), with the sum of their ``values`` (U, D); the same on each."""
-        if self.world_size == 1:
-            return rows, values
-        count = torch.tensor([len(rows)], device=rows.device)
-        counts = [torch.empty_like(count) for _ in range(self.world_size)]
-        dist.all_gather(counts, count)
-        lengths = [int(n) for n in counts]
-        all_rows = self._gather_padded(rows, lengths)
-        all_values = self._gather_padded(values, lengths)
-        union, inverse = torch.unique(all_rows, return_inverse=True)
-        return union, values.new_zeros(len(union), values.shape[1]).index_add_(0, inverse, all_values)
+    def gather_rows(self, parts: list[RowsOfTable], *, equal_lengths: bool) -> list[RowsOfTable]:
+        """Of each part, rows (U,) with values (U, D), those of all ranks, one rank's after the other's.
 
-    def _gather_padded(self, tensor: torch.Tensor, lengths: list[int]) -> torch.Tensor:
-        padded = tensor.new_zeros(max(lengths), *tensor.shape[1:])
-        padded[: len(tensor)] = tensor
-        gathered = [torch.empty_like(padded) for _ in lengths]
-        dist.all_gather(gathered, padded)
-        return torch.cat([part[:length] for part, length in zip(gathered, lengths, strict=True)])
+        ``equal_lengths``: every rank has as many, so that nobody need ask how many.
+        """
+        own = [len(rows) for rows, _ in parts]
+        widths = [values.shape[1] for _, values in parts]
+        lengths = [own] * self.world_size if equal_lengths else self._gather(torch.tensor([own])).tolist()
+        sizes = [[n * width for n, width in zip(of_rank, widths, strict=True)] for of_rank in lengths]
+        rows = self._gather_cut(torch.cat([rows for rows, _ in parts]), lengths)
+        values = self._gather_cut(torch.cat([values.reshape(-1) for _, values in parts]), sizes)
+        return [
+            (torch.cat(of_rows), torch.cat(of_values).view(-1, width))
+            for of_rows, of_values, width in zip(rows, values, widths, strict=True)
+        ]
+
+    def _gather_cut(self, own: torch.Tensor, lengths: list[list[int]]) -> list[list[torch.Tensor]]:
+        """Each part's pieces of all ranks; ``own`` is this rank's, ``lengths[rank][part]`` says how long they are."""
+        padded = own.new_zeros(max(map(sum, lengths)))
+        padded[: len(own)] = own
+        of_ranks = self._gather(padded).split(len(padded))
+        cut = [of_rank[: sum(n)].split(n) for of_rank, n in zip(of_ranks, lengths, strict=True)]
+        return [list(part) for part in zip(*cut, strict=True)]
+
+    def _gather(self, tensor: torch.Tensor) -> torch.Tensor:
+        """The tensors of all ranks, of one shape, one after the other."""
+        gathered = tensor.new_empty(self.world_size * len(tensor), *tensor.shape[1:])
+        dist.all_gather_into_tensor(gathered, tensor)
+        return gathered
 
     def from_rank_zero(self, work: Callable[[], T]) -> T:
         """Do ``work`` on rank 0 alone; its result, or its failure, reaches every rank.
@@ -111,14 +124,17 @@ def joined_ranks(device: Device) -> Iterator[Ranks]:
 
 
 def choose_device(setting: Device, local_rank: int = 0) -> torch.device:
-    """The device of a setting; makes CUDA repeatable before its first use.
+    """The device of a setting; makes CUDA repeatable before its first use, and a CPU keep memory for its next step.
 
     Raises RuntimeError when CUDA is asked for and there is none.
     """
     if setting == "cpu" or (setting == "auto" and not torch.cuda.is_available()):
+        keep_freed_memory()
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise RuntimeError("device is set to cuda, but torch sees no CUDA device here: set it to auto or cpu")
+    # Memory that nobody has written to is not read here, so it need not be filled.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     # cuBLAS repeats its results only with a workspace of its own; read when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)

@@ -57,7 +57,8 @@ class FrozenWideDeep:
         layout = self.layout = model.layout
         self.device = device
         first, *self.layers = (layer for layer in model.to(device).layers if isinstance(layer, nn.Linear))
-        self.bias, self.first_bias = model.bias, first.bias
+        self.bias = model.bias
+        bias: torch.Tensor = first.bias
         wide: list[tuple[int, torch.Tensor]] = []
         projected: list[tuple[int, torch.Tensor]] = []
         self.direct: list[tuple[int, torch.Tensor]] = []
@@ -71,13 +72,15 @@ class FrozenWideDeep:
                 weight = first.weight[:, column : column + part.dimension]
                 column += part.dimension
                 if len(rows) <= PROJECTED_ROWS:
-                    projected.append((feature, rows @ weight.T))
+                    projected.append((feature, torch.addmm(bias, rows, weight.T)))
+                    bias = torch.zeros_like(bias)  # a row of a batch has one value of each feature: the bias once
                 else:
                     self.direct.append((feature, rows))
                     columns.append(weight)
         self.wide = _Stack(wide) if wide else None
         self.projected = _Stack(projected) if projected else None
-        self.direct_weight = torch.cat(columns, 1) if columns else None
+        self.direct_weight = torch.cat(columns, 1).T if columns else None
+        self.first_bias = bias
 
     def find(self, id_BF: Matrix) -> Positions:
         """Where a batch of ids is found. Ids below 0 or beyond the vocabulary read as unknown."""
@@ -90,13 +93,15 @@ class FrozenWideDeep:
 
     def __call__(self, found: Positions) -> torch.Tensor:
         """Probabilities, shape (B,), float32, on the device."""
-        hidden: torch.Tensor = self.first_bias
-        if self.projected and found.projected is not None:
-            hidden = hidden + self.projected.sums(found.projected)
+        hidden = self.projected.sums(found.projected) if self.projected and found.projected is not None else None
         if self.direct_weight is not None:
             id_BF = found.direct.to(self.device)
             gathered = [rows.index_select(0, id_BF[:, i]) for i, (_, rows) in enumerate(self.direct)]
-            hidden = hidden + functional.linear(torch.cat(gathered, 1), self.direct_weight)
+            if hidden is None:
+                hidden = self.first_bias.repeat(len(id_BF), 1)
+            # Added up within the product: a pass over (B, H) of its own would cost as much as the product.
+            hidden.addmm_(torch.cat(gathered, 1), self.direct_weight)
+        assert hidden is not None
         for layer in self.layers:
             hidden = layer(functional.relu_(hidden))
         logits = self.bias + hidden.squeeze(1)

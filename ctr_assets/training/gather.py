@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from ctr_assets.training.lookup import Lookup
+from ctr_assets.training.lookup import Lookup, Pieces
 
 
 def gather(rows_UD: torch.Tensor, lookup: Lookup) -> torch.Tensor:
@@ -39,7 +39,7 @@ class _Gather(torch.autograd.Function):
         feature_V = torch.arange(F, dtype=torch.int32, device=gradient_BFD.device).repeat_interleave(B)
         # Where the gradient of each value is, with the batch and its features as one axis.
         position_V = ctx.lookup.batch_row_V * F + feature_V
-        return _segment_sums(gradient_BFD.reshape(-1, D), position_V, ctx.lookup.start_U), None
+        return segment_sums(gradient_BFD.reshape(-1, D), position_V, ctx.lookup.start_U, ctx.lookup.pieces), None
 
 
 class _GatherSum(torch.autograd.Function):
@@ -51,9 +51,16 @@ class _GatherSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         # Every value of a batch row has that row's gradient.
-        return _segment_sums(gradients[0].contiguous(), ctx.lookup.batch_row_V, ctx.lookup.start_U), None
+        lookup = ctx.lookup
+        return segment_sums(gradients[0].contiguous(), lookup.batch_row_V, lookup.start_U, lookup.pieces), None
 
 
-def _segment_sums(values: torch.Tensor, position_V: torch.Tensor, start_U: torch.Tensor) -> torch.Tensor:
+def segment_sums(
+    values: torch.Tensor, position_V: torch.Tensor, start_U: torch.Tensor, pieces: Pieces | None
+) -> torch.Tensor:
     """Sum ``values[position_V]`` from each start to the next, shape (U, columns of ``values``)."""
-    return functional.embedding_bag(position_V, values, start_U, mode="sum")
+    if pieces is None:
+        return functional.embedding_bag(position_V, values, start_U, mode="sum")
+    sums_KD = functional.embedding_bag(position_V, values, pieces.start_K, mode="sum")
+    piece_K = torch.arange(len(sums_KD), dtype=torch.int32, device=values.device)
+    return functional.embedding_bag(piece_K, sums_KD, pieces.first_U, mode="sum")

@@ -44,12 +44,22 @@ class Loader:
         self.rank, self.world_size = rank, world_size
         self.total_rows = sum(group.rows for group in self.groups)
         self.steps = math.ceil(self.total_rows / (batch_rows * world_size))
+        self.most_batch_rows = max(
+            -(-(end - first) // max(1, self.steps)) for first, end in map(self.share, range(world_size))
+        )
+        """Most rows of a batch, over all ranks."""
         self.peak_buffered_rows = 0
         """Most rows the shuffle buffer has held so far."""
 
     def share(self, rank: int) -> tuple[int, int]:
         """First row of a rank in the epoch's order, and the row after its last."""
         return self.total_rows * rank // self.world_size, self.total_rows * (rank + 1) // self.world_size
+
+    @property
+    def own_rows(self) -> int:
+        """Rows of this rank."""
+        first, end = self.share(self.rank)
+        return end - first
 
     def batch_rows(self, step: int, rank: int) -> int:
         """Rows of a rank's batch of a step (from 0): known to every rank beforehand."""
@@ -66,14 +76,12 @@ class Loader:
         if self.shuffle:
             groups = [groups[i] for i in np.random.default_rng([self.seed, epoch]).permutation(len(groups))]
         rng = np.random.default_rng([self.seed, epoch, 1 + self.rank])
-        first, end = self.share(self.rank)
         sizes = [self.batch_rows(step, self.rank) for step in range(self.steps)]
         full = max(self.buffer_rows, max(sizes, default=0))
         largest = max((group.rows for group in groups), default=0)
-        buffer = np.empty((min(full + largest, end - first), len(self.columns)), dtype=np.int32)
-        held, remaining, step = 0, end - first, 0
-        pieces = map_ahead(self._read, self._slices(groups), READ_AHEAD)
-        for piece in pieces:
+        buffer = np.empty((min(full + largest, self.own_rows), len(self.columns)), dtype=np.int32)
+        held, remaining, step = 0, self.own_rows, 0
+        for piece in self.pieces(groups):
             buffer[held : held + len(piece)] = piece
             held += len(piece)
             remaining -= len(piece)
@@ -91,6 +99,10 @@ class Loader:
             buffer[:held] = rest
         for _ in range(step, self.steps):  # a rank without any row
             yield buffer[:0]
+
+    def pieces(self, groups: Sequence[RowGroup]) -> Generator[Matrix, None, None]:
+        """This rank's share of all rows, for an order of the groups: a matrix for each group that it has rows of."""
+        return map_ahead(self._read, self._slices(groups), READ_AHEAD)
 
     def _slices(self, groups: Sequence[RowGroup]) -> list[tuple[RowGroup, int, int]]:
         first, end = self.share(self.rank)

@@ -89,18 +89,24 @@ class WideDeep(nn.Module):
         return [table for table in self.tables if isinstance(table, RowTable)]
 
     def forward(self, lookups: list[Lookup]) -> torch.Tensor:
+        return self.logits(
+            [table.read(lookup) for table, lookup in zip(self.row_tables, lookups, strict=True)], lookups
+        )
+
+    def logits(self, rows: list[torch.Tensor], lookups: list[Lookup]) -> torch.Tensor:
+        """The same from the distinct rows of each table, (U, D), and where they belong: a function of tensors."""
         logits: torch.Tensor = self.bias
-        parts = list(zip(self.row_tables, lookups, strict=True))
+        parts = list(zip(self.layout.tables, rows, lookups, strict=True))
         if self.layout.wide:
-            (table, lookup), *parts = parts
-            weights_BF = gather(table.read(lookup), lookup).squeeze(2)
+            (_, rows_UD, lookup), *parts = parts
+            weights_BF = gather(rows_UD, lookup).squeeze(2)
             logits = logits + functional.dropout(weights_BF, self.wide_dropout, self.training).sum(1)
         hidden = self._first_layer(parts)
         for layer in self.layers[1:]:
             hidden = layer(functional.relu_(hidden))
         return logits + hidden.squeeze(1).float()
 
-    def _first_layer(self, parts: list[tuple[RowTable, Lookup]]) -> torch.Tensor:
+    def _first_layer(self, parts: list[tuple[TableLayout, torch.Tensor, Lookup]]) -> torch.Tensor:
         """The first dense layer over all embeddings, before its activation, shape (B, H).
 
         It is linear, so each table takes its own columns of the layer's weight: W·concat(e_1, …) = W_1·e_1 + ….
@@ -110,11 +116,11 @@ class WideDeep(nn.Module):
         gathered, kept_columns, column = [], [], 0
         total_BH: torch.Tensor | None = None
         bias: torch.Tensor | None = first.bias  # goes with whichever part comes first
-        for table, lookup in parts:
-            width = table.layout.features * table.layout.dimension
-            rows_UD, columns = table.read(lookup), first.weight[:, column : column + width]
+        for table, rows_UD, lookup in parts:
+            width = table.features * table.dimension
+            columns = first.weight[:, column : column + width]
             column += width
-            if table.layout.is_projected:
+            if table.is_projected:
                 projected_BH = gather_sum(_project(rows_UD, lookup, columns, bias), lookup)
                 total_BH = projected_BH if total_BH is None else total_BH + projected_BH
                 bias = None
@@ -122,10 +128,15 @@ class WideDeep(nn.Module):
                 gathered.append(gather(rows_UD, lookup).flatten(1))
                 kept_columns.append(columns)
         if gathered:
-            direct_BH = functional.linear(torch.cat(gathered, 1), torch.cat(kept_columns, 1), bias)
+            direct_BH = functional.linear(_beside(gathered), _beside(kept_columns), bias)
             total_BH = direct_BH if total_BH is None else total_BH + direct_BH
         assert total_BH is not None
         return total_BH
+
+
+def _beside(parts: list[torch.Tensor]) -> torch.Tensor:
+    """The columns of all parts; of a single one itself, which ``cat`` would copy."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 
 def _project(rows_UD: torch.Tensor, lookup: Lookup, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

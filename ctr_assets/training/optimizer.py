@@ -31,11 +31,12 @@ class RowAdam:
         beta1, beta2 = self.BETAS
         first_UD = self.first.index_select(0, row_U).lerp_(gradient_UD, 1 - beta1)
         second_UD = self.second.index_select(0, row_U).lerp_(gradient_UD.square(), 1 - beta2)
-        self.first.index_copy_(0, row_U.long(), first_UD)
-        self.second.index_copy_(0, row_U.long(), second_UD)
+        place_U = row_U.long()  # index_copy_ takes no other
+        self.first.index_copy_(0, place_U, first_UD)
+        self.second.index_copy_(0, place_U, second_UD)
         root_UD = (second_UD / (1 - beta2**self.steps)).sqrt_().add_(self.EPSILON)
         change_UD = first_UD.div_(root_UD).mul_(-learning_rate / (1 - beta1**self.steps))
-        self.table.weight.index_copy_(0, row_U.long(), self.table.weight.index_select(0, row_U).add_(change_UD))
+        self.table.weight.index_copy_(0, place_U, self.table.weight.index_select(0, row_U).add_(change_UD))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {"steps": torch.tensor(self.steps), "first": self.first, "second": self.second}
@@ -61,9 +62,10 @@ class RowAdagrad:
     def step(self, row_U: torch.Tensor, gradient_UD: torch.Tensor, learning_rate: float) -> None:
         """Move the distinct rows ``row_U`` of the table against their gradient."""
         sum_U = self.sums.index_select(0, row_U) + gradient_UD.square().mean(1)
-        self.sums.index_copy_(0, row_U.long(), sum_U)
+        place_U = row_U.long()  # index_copy_ takes no other
+        self.sums.index_copy_(0, place_U, sum_U)
         change_UD = gradient_UD * (-learning_rate / (sum_U.sqrt_() + self.EPSILON)).unsqueeze(1)
-        self.table.weight.index_copy_(0, row_U.long(), self.table.weight.index_select(0, row_U).add_(change_UD))
+        self.table.weight.index_copy_(0, place_U, self.table.weight.index_select(0, row_U).add_(change_UD))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {"sums": self.sums}

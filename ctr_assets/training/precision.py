@@ -49,7 +49,7 @@ class LossScale:
         """Whether a step may be made: False, with the scale halved, when a gradient overflowed."""
         if not self.is_active:
             return True
-        if not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+        if not torch.stack([torch.isfinite(gradient).all() for gradient in gradients]).all():  # one read of the device
             self.value, self.good_steps = max(1.0, self.value / 2), 0
             return False
         self.good_steps += 1

@@ -259,6 +259,7 @@ class _Training:
                 "config": self.config.model_dump(),
                 "code": [self.card["code_version"], self.card["libraries"]["torch"]],
                 "device": [self.ranks.device.type, str(self.trainer.precision), self.ranks.world_size],
+                "order": self.trainer.batches.order_of(self.train_loader),
             }
         )
 

@@ -1,9 +1,7 @@
 """One training in progress: steps, epochs, evaluation, and its state. Where rows come from and go to is not here."""
 
 import math
-from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,36 +10,24 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
-from ctr_assets.storage.prefetch import prefetched
+from ctr_assets.training.batches import Batch, choose_batches
 from ctr_assets.training.calibration import fit_shift
 from ctr_assets.training.config import TrainingConfig
-from ctr_assets.training.distributed import Ranks
+from ctr_assets.training.device_lookup import sum_equal_rows
+from ctr_assets.training.distributed import Ranks, RowsOfTable
 from ctr_assets.training.loader import Loader
-from ctr_assets.training.lookup import Lookup, look_up
+from ctr_assets.training.lookup import Lookup
 from ctr_assets.training.metrics import StreamingMetrics
 from ctr_assets.training.model import WideDeep
 from ctr_assets.training.optimizer import row_optimizer
 from ctr_assets.training.precision import LossScale, autocast, choose_precision
 
-BATCHES_AHEAD = 3
-"""Batches prepared before they are asked for."""
 LOSS_CHECK_STEPS = 50
 """Steps between two looks at the loss: on CUDA each look waits for the device."""
 
 
 class DivergedError(ArithmeticError):
     """The loss is no longer a finite number."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """A batch on the device: the look-up of each table, and the labels (B,), float32.
-
-    B may be 0: a rank that has no row of a step still exchanges its (zero) gradients with the others.
-    """
-
-    lookups: list[Lookup]
-    labels: torch.Tensor
 
 
 class Trainer:
@@ -53,6 +39,7 @@ class Trainer:
         self.scale = LossScale(self.precision)
         self.dense = list(model.parameters())
         self.adam = torch.optim.Adam(self.dense, lr=config.learning_rate, fused=True)
+        self.batches = choose_batches(model.layout, ranks)
         self.row_optimizers = [row_optimizer(config.embedding_optimizer, table) for table in model.row_tables]
 
     def train_epoch(self, loader: Loader, epoch: int) -> float:
@@ -66,7 +53,7 @@ class Trainer:
         self.model.train()
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.ranks.device)
         bar = tqdm(total=loader.total_rows, desc=f"epoch {epoch}", unit="row", unit_scale=True, disable=self._bar_off)
-        with bar, closing(prefetched(self._batches(loader, epoch), BATCHES_AHEAD)) as batches:
+        with bar, closing(self.batches.epoch(loader, epoch)) as batches:
             for step, batch in enumerate(batches):
                 rows = loader.global_batch_rows(step)
                 factor = self.config.learning_rate_factor(epoch, step, loader.steps)
@@ -81,10 +68,7 @@ class Trainer:
         loss = self._backward(batch, global_rows)
         dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
         self.ranks.sum([*dense, loss])
-        touched = [
-            self.ranks.sum_rows(lookup.table_row_U, table.take_gradient())
-            for table, lookup in zip(self.model.row_tables, batch.lookups, strict=True)
-        ]
+        touched = self._touched(batch.lookups)
         if self._unscale([*dense, *(gradient_UD for _, gradient_UD in touched)]):
             self._update(touched, learning_rate_factor)
         return loss
@@ -98,6 +82,20 @@ class Trainer:
         torch.autograd.backward(loss * self.scale.value)
         return loss.detach()
 
+    def _touched(self, lookups: list[Lookup]) -> list[RowsOfTable]:
+        """Of each table the rows that any rank has read, with the sums of their gradients; the same on each rank."""
+        own = [
+            (lookup.table_row_U, table.take_gradient())
+            for table, lookup in zip(self.model.row_tables, lookups, strict=True)
+        ]
+        if self.ranks.world_size > 1:
+            of_ranks = self.ranks.gather_rows(own, equal_lengths=all(lookup.source_U is not None for lookup in lookups))
+            return [sum_equal_rows(rows, gradients) for rows, gradients in of_ranks]
+        return [
+            (row_U, gradient_UD if lookup.source_U is None else gradient_UD.index_select(0, lookup.source_U))
+            for lookup, (row_U, gradient_UD) in zip(lookups, own, strict=True)
+        ]
+
     def _unscale(self, gradients: list[torch.Tensor]) -> bool:
         """Take the loss scale out of the gradients; False when one has overflowed, and no weight may move."""
         if self.scale.is_active:
@@ -105,7 +103,7 @@ class Trainer:
                 gradient.div_(self.scale.value)
         return self.scale.accepts(gradients)
 
-    def _update(self, touched: list[tuple[torch.Tensor, torch.Tensor]], learning_rate_factor: float) -> None:
+    def _update(self, touched: list[RowsOfTable], learning_rate_factor: float) -> None:
         """Move the dense weights, and of each table the rows that ``touched`` holds with their gradients."""
         for group in self.adam.param_groups:
             group["lr"] = self.config.learning_rate * learning_rate_factor
@@ -129,13 +127,15 @@ class Trainer:
         ``fit_intercept`` moves the bias before, so that these rows are predicted as often to be clicked as they are.
         """
         self.model.eval()
-        logits, labels = [np.zeros(0)], [np.zeros(0, np.float32)]
-        with closing(prefetched(self._batches(loader, 0), BATCHES_AHEAD)) as batches:
+        device = self.ranks.device
+        logits, labels = [torch.zeros(0, dtype=torch.float64, device=device)], [torch.zeros(0, device=device)]
+        with closing(self.batches.epoch(loader, 0)) as batches:
             for batch in batches:
                 with autocast(self.precision, self.ranks.device):
-                    logits.append(self.model(batch.lookups).double().cpu().numpy())
-                labels.append(batch.labels.cpu().numpy())
-        z, y = np.concatenate(logits), np.concatenate(labels)
+                    logits.append(self.model(batch.lookups).double())
+                labels.append(batch.labels)
+        # Read at the end, all at once: a look at each batch would make the host wait for the device.
+        z, y = (torch.cat(parts).cpu().numpy() for parts in (logits, labels))
         if fit_intercept:
             shift = fit_shift(z, y, self._sum)
             self.model.bias.add_(shift)
@@ -166,13 +166,6 @@ class Trainer:
         for optimizer, saved in zip(self.row_optimizers, state["rows"], strict=True):
             optimizer.load_state_dict(saved)
         self.scale.value, self.scale.good_steps = state["scale"]
-
-    def _batches(self, loader: Loader, epoch: int) -> Iterator[Batch]:
-        device = self.ranks.device
-        for matrix in loader.epoch(epoch):
-            lookups = look_up(self.model.layout, np.ascontiguousarray(matrix[:, :-1]))
-            labels = torch.from_numpy(matrix[:, -1].astype(np.float32))
-            yield Batch([lookup.to(device) for lookup in lookups], labels.to(device))
 
     def _check(self, loss_sum: torch.Tensor, epoch: int, step: int) -> None:
         if not math.isfinite(float(loss_sum)):

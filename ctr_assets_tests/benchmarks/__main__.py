@@ -27,6 +27,7 @@ from ctr_assets_tests.benchmarks.quality_ours import FORMER
 FIRST_DAY, REPLAYED_DAYS = "2014-10-21", 25
 DAY_ROWS = 408_000
 """Of the day after so many ids: two raw files."""
+GPU_ROWS = 10_000_000
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -186,12 +187,18 @@ class Bench:
         yield Line("loading: Parquet to shuffled batches", "ours", loaded)
 
     def training(self) -> Iterator[Line]:
-        """Both presets' architectures, from Parquet, end to end."""
+        """Both presets' architectures, from Parquet, end to end, in fp32, and in bf16 where the CPU has it."""
+        from ctr_assets.training.precision import cpu_computes_bf16  # torch takes seconds to import
+
         original = {"preset": "original", "batch_size": 8192}
         config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
         store = self.encoded(self.rows)
-        for name, of in (("original preset, batch 8192", original), ("default preset", {}), ("400-400-400", config)):
-            yield Line("training", f"ours, {name}", repeated(self.repeats, partial(self._ours, store, "train", of)))
+        contenders = {"original preset, batch 8192": original, "default preset": {}, "400-400-400": config}
+        for name, of in contenders.items():
+            for precision in ("fp32", "bf16") if cpu_computes_bf16() else ("fp32",):
+                run = partial(self._ours, store, "train", {**of, "precision": precision})
+                found = repeated(self.repeats, run)
+                yield Line("training", f"ours, {name}, {precision}", found, _beside_product(found))
 
     def quality(self) -> Iterator[Line]:
         """Models of nine days on the tenth, three seeds each."""
@@ -230,7 +237,7 @@ class Bench:
         task = self.task(self.peer_rows)
         config = {"hidden": [400, 400, 400], "batch_size": 10_000, "embedding_learning_rate": 1e-3}
         us = repeated(self.repeats, lambda: self._ours(task / "store", "train", config))
-        yield Line(section, "ours, from Parquet", us, _quality(us))
+        yield Line(section, "ours, from Parquet", us, f"{_quality(us)}; {_beside_product(us)}")
         for script in sorted(PEERS.glob("*_wide_deep.py")):
             if not self.peer_python.exists():
                 break
@@ -238,6 +245,34 @@ class Bench:
             peer = measure([*command, "--batch-rows", "10000", "--seed", "0"], self.threads)
             times = f"ours is {us['rows_per_second'] / peer['rows_per_second']:.1f} x as fast"
             yield Line(section, peer["library"], peer, f"{_quality(peer)}; {times}")
+
+    def gpu(self) -> Iterator[Line]:
+        """One GPU: both presets' architectures, that of NVIDIA's Wide & Deep, and FuxiCTR's on the same card."""
+        import torch  # seconds, which the other sections need not wait for
+
+        if not torch.cuda.is_available():
+            print("no GPU here")
+            return
+        section, task = f"one {torch.cuda.get_device_name()}", self.task(GPU_ROWS)
+        large = {"preset": "gpu", "device": "cuda"}
+        contenders = {
+            "gpu preset": large,
+            "original preset, batch 65536": {**large, "preset": "original", "batch_size": 65_536},
+            "gpu preset, 5 x 1024 units": {**large, "hidden": [1024] * 5},
+            "gpu preset, 400-400-400, batch 10000": {**large, "hidden": [400] * 3, "batch_size": 10_000},
+        }
+        for name, config in contenders.items():
+            command = ours("gpu_ours", task / "store", "--config", json.dumps(config))
+            us = repeated(self.repeats, partial(measure, command, self.threads))
+            told = (
+                f"{us['precision']}, rows {us['order']}; busy {us['busy']:.0%} of the time; loading and look-up alone"
+            )
+            yield Line(section, f"ours, {name}", us, f"{told} {us['loading_rows_per_second']:,.0f} rows/s")
+        if self.peer_python.exists():
+            command = [str(self.peer_python), str(PEERS / "fuxictr_wide_deep.py"), str(task), "--gpu", "0"]
+            peer = measure(command, self.threads)
+            times = f"ours is {us['rows_per_second'] / peer['rows_per_second']:.1f} x as fast"
+            yield Line(section, f"{peer['library']}, 400-400-400, batch 10000", peer, times)
 
     def vocabulary(self) -> Iterator[Line]:
         """One step as a table grows."""
@@ -383,6 +418,7 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
             "quality",
             "continued",
             "peers",
+            "gpu",
             "vocabulary",
             "parts",
             "promotion",
@@ -395,6 +431,11 @@ SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
     )
 }
 DEFAULT_SECTIONS = [name for name in SECTIONS if name != "everything"]
+
+
+def _beside_product(figures: Figures) -> str:
+    product = f"{figures['product_gigaflops']:.0f} GFLOP/s"
+    return f"{figures['of_product']:.0%} of the speed of the matrix products alone ({product})"
 
 
 def _quality(figures: Figures) -> str:
@@ -427,7 +468,8 @@ def main(arguments: list[str] | None = None) -> int:
             page.add(line)
             tqdm.write(line.as_markdown(), file=sys.stdout)
             sys.stdout.flush()
-    print(f"\nKept in {page.path}")
+    if page.path.exists():
+        print(f"\nKept in {page.path}")
     return 0
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 from ctr_assets.automation.staleness import FEATURE_TABLES, stale_features
 from ctr_assets.automation.state import read_manifests
 from ctr_assets.days import shift
+from ctr_assets.etl.counts import COUNTS, count_file, counts_property
 from ctr_assets.etl.encode import encode
 from ctr_assets.etl.vocabulary import build
 from ctr_assets.features import CATEGORICAL_COLUMNS, DEVICE
@@ -40,30 +41,22 @@ AROUND = 5
 class InProcess:
     """The few methods of a Spark session, its context and its data sets that building a day calls, over lists."""
 
-    # ruff: noqa: N802
+    # ruff: noqa: N815
 
-    def __init__(self, parts: list[list[Any]] | None = None) -> None:
+    defaultParallelism = 1
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
         self.sparkContext = self
-        self._parts = parts or []
+        self._items = list(items)
 
     def parallelize(self, items: Iterable[Any], _: int) -> "InProcess":
-        return InProcess([[item] for item in items])
+        return InProcess(items)
 
     def map(self, function: Callable[[Any], Any]) -> "InProcess":
-        return InProcess([[function(item) for item in part] for part in self._parts])
-
-    def flatMap(self, function: Callable[[Any], Iterable[Any]]) -> "InProcess":
-        return InProcess([[found for item in part for found in function(item)] for part in self._parts])
-
-    def partitionBy(self, number: int, partitionFunc: Callable[[Any], int]) -> "InProcess":
-        records = [record for part in self._parts for record in part]
-        return InProcess([[each for each in records if partitionFunc(each[0]) == part] for part in range(number)])
-
-    def mapPartitionsWithIndex(self, function: Callable[[int, Iterable[Any]], Iterable[Any]]) -> "InProcess":
-        return InProcess([[*function(number, part)] for number, part in enumerate(self._parts)])
+        return InProcess(map(function, self._items))
 
     def collect(self) -> list[Any]:
-        return [item for part in self._parts for item in part]
+        return self._items
 
 
 def write_raw_day(store: Store, number: int, rows: int) -> None:
@@ -87,7 +80,8 @@ def write_raw_day(store: Store, number: int, rows: int) -> None:
         }
         table = pa.table([arrays[field.name] for field in RAW_SCHEMA], schema=RAW_SCHEMA)
         files.append(write_parquet(store, version.folder, f"part-{k:05d}.parquet", table))
-    version.commit(files, columns_of(RAW_SCHEMA))
+    counts = counts_property(count_file(version, version.name, file) for file in files)
+    version.commit(files, columns_of(RAW_SCHEMA), properties={COUNTS: counts})
 
 
 def seconds_of(run: Callable[[], object]) -> float:

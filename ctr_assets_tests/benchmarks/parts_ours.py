@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from ctr_assets.features import FEATURE_SELECTIONS
+from ctr_assets.training.batches import Batch
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks
 from ctr_assets.training.frozen import FrozenWideDeep
@@ -21,7 +22,7 @@ from ctr_assets.training.gather import gather
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.lookup import look_up
 from ctr_assets.training.model import WideDeep
-from ctr_assets.training.trainer import Batch, Trainer
+from ctr_assets.training.trainer import Trainer
 from ctr_assets_tests.benchmarks.measuring import tell
 from ctr_assets_tests.benchmarks.training_task import SIZES, column
 from ctr_assets_tests.training.reference import reference_of

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from ctr_assets.features import FEATURE_SELECTIONS
+from ctr_assets.training.batches import Batch
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.distributed import Ranks
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.lookup import look_up
 from ctr_assets.training.model import WideDeep
-from ctr_assets.training.trainer import Batch, Trainer
+from ctr_assets.training.trainer import Trainer
 from ctr_assets_tests.benchmarks.measuring import tell
 from ctr_assets_tests.benchmarks.training_task import SIZES, column
 

@@ -22,11 +22,14 @@ from ctr_assets.tables import CLICK_PREDICTIONS, ENCODED_FEATURES, WIDE_DEEP_MOD
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.loader import Loader
+from ctr_assets.training.precision import choose_precision
+from ctr_assets.training.publish import read_card
 from ctr_assets.training.rowgroups import find_row_groups
 from ctr_assets.training.score import Scorer
 from ctr_assets.training.train import train
 from ctr_assets.training.window import resolve_window
 from ctr_assets_tests.benchmarks.measuring import tell
+from ctr_assets_tests.benchmarks.products import floating_point_operations, product_rows_per_second
 from ctr_assets_tests.benchmarks.training_task import DAY
 
 SCHEMA = pa.schema([("label", pa.int8()), ("wide_deep", pa.float32())])
@@ -39,10 +42,17 @@ def run_training(store: Store, days: list[str], config: TrainingConfig) -> None:
         return
     encoded = [store.manifest(ENCODED_FEATURES, day) for day in days]
     labels, scores = score_rows(store, encoded, RowsOf.TEST, Scorer.load(store, model.manifest))
+    card = read_card(store, model.manifest)
+    layout = build_layout(FEATURE_SELECTIONS[config.preset], card["vocabulary_sizes"])
+    widths = [layout.deep_width, *config.hidden, 1]
+    precision = choose_precision(config.precision, torch.device("cpu"))
+    product = product_rows_per_second(widths, card["batch_rows"], precision)
     tell(
         rows=model.train_rows,
         seconds=model.train_rows / model.rows_per_second,
         rows_per_second=model.rows_per_second,
+        of_product=model.rows_per_second / product,
+        product_gigaflops=product * floating_point_operations(widths) / 1e9,
         test_logloss=log_loss(labels, scores),
         test_auc=roc_auc_score(labels, scores),
         peak_bytes=peak_bytes(),

@@ -14,13 +14,14 @@ from ctr_assets_tests.instance.cluster_daemon import ClusterDaemon
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.garbage import DeleteOptions
 from ctr_assets_tests.kubernetes.pod_states import is_running
-from ctr_assets_tests.kubernetes.resources import PODS, Json
+from ctr_assets_tests.kubernetes.resources import PODS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json
 
 LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_OUTAGE_SECONDS = 8.0
 RUN_LABEL = "dagster/run-id"
 JOB_LABEL = "ctr-assets/asset"
 KINDS = ("jobs", "sparkapplications", "pytorchjobs")
+OWNERS = {resource.kind: resource for resource in (SPARK_APPLICATIONS, PYTORCH_JOBS)}
 
 
 class Chaos:
@@ -73,6 +74,7 @@ class Chaos:
             "job's pod evicted": lambda: self._take_pod(JOB_LABEL, "evict"),
             "job's pod deleted": lambda: self._take_pod(JOB_LABEL, "delete"),
             "job's pod lost": lambda: self._take_pod(JOB_LABEL, "force"),
+            "job preempted by a queue": self._preempt,
             "run worker's pod evicted": lambda: self._take_pod(RUN_LABEL, "evict"),
             "run worker's pod lost": lambda: self._take_pod(RUN_LABEL, "force"),
             "run failed while its worker lives": self._fail_run,
@@ -118,8 +120,26 @@ class Chaos:
                 self.server.garbage.delete(PODS, pod["namespace"], pod["name"], DeleteOptions(grace_seconds=grace))
         return True
 
+    def _preempt(self) -> bool:
+        """What Kueue does: suspend a job that runs, and admit it again a moment later."""
+        running = list(self._running(JOB_LABEL))
+        if not running:
+            return False
+        (owner,) = self.chance.choice(running)["metadata"]["ownerReferences"]
+        self._suspend(owner, True)
+        self._is_over.wait(self.chance.uniform(0.5, LONGEST_OUTAGE_SECONDS))
+        self._suspend(owner, False)
+        return True
+
+    def _suspend(self, owner: Json, is_suspended: bool) -> None:
+        def change(job: Json) -> None:
+            job["spec"].get("runPolicy", job["spec"])["suspend"] = is_suspended
+
+        with contextlib.suppress(ApiError):  # it is gone meanwhile
+            self.server.store.edit(OWNERS[owner["kind"]], self.daemon.cluster.namespace, owner["name"], change)
+
     def _running(self, label: str) -> Iterator[Json]:
-        """Run workers, or drivers and masters: executors are Spark's own matter."""
+        """Run workers, or drivers and ranks: executors are Spark's own matter."""
         for pod in self.server.store.objects(PODS):
             labels = pod["metadata"]["labels"]
             if label in labels and is_running(pod) and labels.get("spark-role") != "executor":

@@ -28,8 +28,9 @@ def overlaps(server: FakeApiServer, key_of: KeyOf) -> list[str]:
 
 
 def job_of(pod: Json) -> str | None:
-    """Asset and partition of a driver or master."""
+    """Asset and partition of a driver, and of each rank of training."""
     labels = pod["metadata"]["labels"]
     if "ctr-assets/asset" not in labels or labels.get("spark-role") == "executor":
         return None
-    return f"{labels['ctr-assets/asset']} {labels['ctr-assets/partition']}"
+    rank = [labels[f"training.kubeflow.org/replica-{part}"] for part in ("type", "index") if "spark-role" not in labels]
+    return " ".join([labels["ctr-assets/asset"], labels["ctr-assets/partition"], *rank])

@@ -43,7 +43,7 @@ from ctr_assets_tests.test_whole_graph_on_kubernetes import submit_arguments
 __all__ = ["gcs_emulator"]
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.minutes,
     pytest.mark.skipif(server_folder() is None, reason=skip_reason("postgresql")),
     pytest.mark.timeout(600),
 ]

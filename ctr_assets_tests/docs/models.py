@@ -20,7 +20,7 @@ from ctr_assets.launch.kubernetes.settings import (
     Toleration,
 )
 from ctr_assets.launchpads import LAUNCHPADS, NothingToChoose
-from ctr_assets.training.config import TrainingConfig
+from ctr_assets.training.config import PRESETS, TrainingConfig
 from ctr_assets_tests.docs.fields import fields_table
 from ctr_assets_tests.docs.markdown import code, table
 
@@ -59,7 +59,8 @@ def launchpad() -> str:
 
 
 def _launchpad_of(model: type[BaseModel]) -> str:
-    others = [("preset `original`", TrainingConfig(preset="original"))] if model is TrainingConfig else []
+    presets = [preset for preset in PRESETS if preset != "default"] if model is TrainingConfig else []
+    others = [(f"preset {code(preset)}", TrainingConfig(preset=preset)) for preset in presets]
     return fields_table(model, *others, without=tuple(JobConfig.model_fields))
 
 

@@ -38,9 +38,9 @@ def test_ci_runs_the_readmes_test_command():
     assert re.search(r"^make test$", (ROOT / ".ci/run").read_text(), re.MULTILINE)
 
 
-def test_the_newest_section_of_the_changelog_is_the_version():
+def test_the_newest_release_of_the_changelog_is_the_version():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == version
+    assert re.findall(r"^## \[(\d.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == version
 
 
 def test_a_commit_is_asked_for_what_ci_asks_for():

@@ -11,7 +11,7 @@ from ctr_assets_tests.docs.typed import Typed, copy_of_the_project, missing_line
 PAGES = [ROOT / "docs/tutorial/index.md", ROOT / "docs/tutorial/ui.md"]
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.timeout(1800)
 def test_every_command_prints_what_the_page_promises(tmp_path):
     # Others may listen at the ports of the page. No setting of this process may stand in for what the page says.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
@@ -106,6 +107,8 @@ class Terminal:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # What a shell runs in the background ignores Ctrl-C, and hands that on; a terminal heeds it.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
 
     @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ctr_assets.etl import parse, raw
+from ctr_assets.etl import deduplicate, parse, raw
 from ctr_assets.etl.csv_block import parse_block
 from ctr_assets.etl.plan import plan_tasks
 from ctr_assets.landing.errors import LandingError
@@ -52,7 +52,8 @@ def landing(tmp_path):
 @pytest.fixture
 def take_in(landing, tmp_path, monkeypatch):
     """Ingest files (name -> bytes) of the day; what Spark does is place the tasks, which are run here in turn."""
-    monkeypatch.setattr(raw, "run_tasks", lambda _, items, function: [function(item) for item in items])
+    for module in (raw, deduplicate):
+        monkeypatch.setattr(module, "run_tasks", lambda _, items, function: [function(item) for item in items])
 
     def ingest(**files):
         for name, data in files.items():

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctr_assets.crosses import cross_names, pair_of
@@ -13,6 +13,7 @@ from ctr_assets.etl.columns import CodedColumn, distinct_pairs
 VALUES = st.text(alphabet=" ×a", max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(VALUES, VALUES), unique=True, max_size=30))
 def test_two_pairs_never_share_a_name(pairs):
     left, right = (pa.array([pair[i] for pair in pairs], pa.string()) for i in (0, 1))

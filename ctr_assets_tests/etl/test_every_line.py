@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from ctr_assets.etl import csv_block, lines, raw
+from ctr_assets.etl import csv_block, deduplicate, lines, raw
 from ctr_assets.etl.plan import plan_tasks
 from ctr_assets.storage import Store
 from ctr_assets.tables import QUARANTINE, RAW_IMPRESSIONS
@@ -160,7 +160,8 @@ def test_the_account_closes_and_every_valid_row_is_kept(place, delivery, how, sp
     landing.mkdir(exist_ok=True)
     pack(landing / "train.csv", text, how)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raw, "run_tasks", lambda _, items, function: [function(item) for item in items])
+        for module in (raw, deduplicate):
+            patch.setattr(module, "run_tasks", lambda _, items, function: [function(item) for item in items])
         patch.setattr(raw, "plan_tasks", lambda files: plan_tasks(files, max(split_bytes, len(text) // 40)))
         patch.setattr(lines, "BLOCK_BYTES", block_bytes)
         patch.setattr(csv_block, "_PIECE_BYTES", piece_bytes)

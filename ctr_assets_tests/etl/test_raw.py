@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pytest
 
+from ctr_assets.etl import deduplicate as deduplicate_module
 from ctr_assets.etl.raw import ingest
 from ctr_assets.etl.validate import parse_hour
 from ctr_assets.landing.errors import LandingError
@@ -149,7 +150,9 @@ def test_too_many_rejected_rows_are_an_error_and_the_previous_version_stays(spar
     assert store.manifest(RAW_IMPRESSIONS, DAYS[0]).rows == 97
 
 
-def test_a_repeated_id_is_kept_once_the_feed_before_the_archive(spark, store, landing):
+@pytest.mark.parametrize("bucket_ids", [deduplicate_module.BUCKET_IDS, 40])
+def test_a_repeated_id_is_kept_once_the_feed_before_the_archive(spark, store, landing, monkeypatch, bucket_ids):
+    monkeypatch.setattr(deduplicate_module, "BUCKET_IDS", bucket_ids)
     feed, archive = impressions(DAYS[0], 200), impressions(DAYS[0], 100, seed=1)
     again = [{**row, "C14": "from_archive"} for row in feed[50:80]]
     deliver(landing, "train.csv", archive + again)
@@ -159,7 +162,16 @@ def test_a_repeated_id_is_kept_once_the_feed_before_the_archive(spark, store, la
     assert by_id(rows_of(store, DAYS[0])) == by_id(expected(feed + archive))
 
 
-def test_a_file_whose_rows_all_came_before_leaves_no_file(spark, store, landing):
+def test_ids_of_one_hash_are_no_repeats(spark, store, landing):
+    rows = impressions(DAYS[0], 2)
+    # Trailing NUL bytes do not count in a hash.
+    deliver(landing, "a.csv", [rows[0], {**rows[0], "id": f"{rows[0]['id']}\0"}, rows[1]])
+    assert run(spark, store, landing).days[DAYS[0]].raw.rows == 3
+
+
+@pytest.mark.parametrize("bucket_ids", [deduplicate_module.BUCKET_IDS, 20])
+def test_a_file_whose_rows_all_came_before_leaves_no_file(spark, store, landing, monkeypatch, bucket_ids):
+    monkeypatch.setattr(deduplicate_module, "BUCKET_IDS", bucket_ids)
     rows = impressions(DAYS[0], 50)
     deliver(landing, "a.csv", rows)
     deliver(landing, "b.csv", rows)

@@ -29,7 +29,7 @@ def queue_runs(home):
         subprocess.run(command, env={**os.environ, "DAGSTER_HOME": str(home)}, check=True, capture_output=True)
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.parametrize("instance", [LAPTOP, queue_of_the_cluster()], ids=["laptop", "cluster"])
 def test_the_first_runs_of_a_pool_keep_its_limit(tmp_path, instance):
     daemon = Daemon(tmp_path / "home", MODULE, instance)

@@ -7,12 +7,14 @@ import pytest
 
 from ctr_assets_tests.instance.cluster_daemon import PARTITION, ClusterDaemon
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator
+from ctr_assets_tests.kubernetes.garbage import DeleteOptions
+from ctr_assets_tests.kubernetes.resources import PODS
 from ctr_assets_tests.launch.conftest import fake, processes
 from ctr_assets_tests.launch.scripted import materialized
 
 __all__ = ["api_server", "fake", "gcs", "gcs_emulator", "operator", "processes"]
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.minutes, pytest.mark.timeout(600)]
 WAIT_SECONDS = 180
 AWAY_SECONDS = 15.0
 
@@ -86,6 +88,17 @@ def test_the_old_worker_ends_itself_when_its_run_is_no_longer_its_own(daemon, ap
     api_server.clear_faults()
     (orphan,) = daemon.cluster.launcher("spark").sweep(daemon.instance, now=time.time() + 3600)
     assert orphan.name == resource["metadata"]["name"]
+
+
+def test_a_worker_that_is_lost_before_it_started_its_run_is_made_good(daemon, api_server):
+    daemon.queue_scripted()
+    daemon.await_(lambda: daemon.workers() != [], WAIT_SECONDS)
+    (pod,) = daemon.workers()
+    api_server.garbage.delete(PODS, daemon.cluster.namespace, pod, DeleteOptions(grace_seconds=0))
+    daemon.cluster.notes.open_gate()
+    wait_for(daemon, "FAILURE", "SUCCESS")
+    assert_ran_once(daemon)
+    assert "ended before it started the run" in daemon.told(daemon.records()[0].dagster_run.run_id)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def _merge_key(items: list[Any]) -> str | None:
 
 
 def _set_trainer(job: Json, name: str, trainer: Json | None, policy: Json) -> None:
-    nodes = int((trainer or {}).get("numNodes", policy.get("numNodes", 1)))
+    nodes = int({**policy, **(trainer or {})}.get("numNodes", 1))
     job |= {"completionMode": "Indexed", "completions": nodes, "parallelism": nodes}
     container = next(one for one in job["template"]["spec"]["containers"] if one["name"] == NODE)
     if trainer is None:

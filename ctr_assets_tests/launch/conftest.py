@@ -5,11 +5,14 @@ import os
 import dagster as dg
 import pytest
 
+from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator
 from ctr_assets_tests.kubernetes.resources import JOB_SETS
 from ctr_assets_tests.launch.kubernetes.cluster import fake_cluster, missing_variables, real_cluster
 from ctr_assets_tests.launch.kubernetes.leftovers import Processes, nothing_left_behind
+from ctr_assets_tests.launch.scripted_job import Notes
 from ctr_assets_tests.launch.test_process_launcher import ScriptedProcessLauncher
+from ctr_assets_tests.launch.troubles import Place
 
 __all__ = ["api_server", "gcs", "gcs_emulator", "operator"]
 
@@ -84,3 +87,13 @@ def launcher(request):
     yield cluster.launcher(kind)
     if not where:
         assert ran_again(request.getfixturevalue("api_server")) == []
+
+
+@pytest.fixture
+def place(request, launcher, tmp_path):
+    """Where that launcher launches."""
+    if not isinstance(launcher, KubernetesLauncher):
+        return Place(launcher, Notes(str(tmp_path)), None)
+    is_real = "real" in request.node.callspec.params["launcher"]
+    cluster = request.getfixturevalue("real" if is_real else "fake")
+    return Place(launcher, cluster.notes, None if is_real else request.getfixturevalue("api_server"))

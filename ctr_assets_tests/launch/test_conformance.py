@@ -2,6 +2,7 @@
 
 import re
 import threading
+from functools import partial
 
 import dagster as dg
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.launch.scripted import DAYS, KEY, failure_of, materialize, materialized
 from ctr_assets_tests.launch.test_process_launcher import wait_until
+from ctr_assets_tests.launch.troubles import TROUBLES
 
 
 def test_each_partition_of_a_range_gets_its_own_metadata(launcher, instance):
@@ -55,6 +57,17 @@ def test_a_second_run_after_a_failure_starts_afresh(launcher, instance):
 def test_a_job_that_fails_by_itself_is_launched_once(launcher, instance, capfd):
     assert not materialize(launcher, instance, fails="bad data").success
     assert capfd.readouterr().out.count(f"output of {DAYS[0]}\n") == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_no_trouble_of_the_cluster_changes_what_is_materialized(launcher, place, instance, trouble):
+    when, act = TROUBLES[trouble]
+    with when(partial(act, place), place.notes):
+        result = materialize(launcher, instance, notes_url=place.notes.url, seconds=2)
+    assert result.success
+    assert materialized(instance) == set(DAYS)
+    assert len(instance.fetch_materializations(KEY, limit=10).records) == len(DAYS)
 
 
 @pytest.mark.leaves_resources

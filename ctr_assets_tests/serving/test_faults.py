@@ -92,7 +92,7 @@ def test_a_truncated_file_is_refused_while_requests_go_on(store, files, asked):
         assert answers_well(server, asked)
 
 
-@pytest.mark.parametrize("seconds", [4, 60])
+@pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.minutes)])
 def test_a_bucket_that_does_not_answer_changes_nothing(gcs, gcs_emulator, files, asked, seconds):
     remote = Store(f"{gcs.uri}/store")
     first = publish(remote, files, DAYS[0])

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import time
+from threading import Thread
 from typing import Any
+from unittest import mock
 
 import grpc
 import numpy as np
@@ -19,7 +21,9 @@ from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRe
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from ctr_assets.serving.session import PROBABILITY
+from ctr_assets.serving.__main__ import greet
+from ctr_assets.serving.session import PROBABILITY, ServedModel
+from ctr_assets.serving.watch import Champion
 from ctr_assets_tests.serving.conftest import DAYS, copy_of, crown, export_champion
 from ctr_assets_tests.serving.running import MAX_BODY_BYTES, MAX_ROWS, Server, free_port, sample_of
 
@@ -81,6 +85,17 @@ def test_it_says_how_to_ask_it(served):
     (line,) = re.findall(r"^  (curl .*)$", server.log(), re.MULTILINE)
     run = subprocess.run(["bash", "-c", f"{line} -s"], capture_output=True, check=True)
     assert json.loads(run.stdout)["predictions"] == close_to(expected[:1])
+
+
+def test_it_says_how_to_ask_it_once_its_port_listens(capsys):
+    champion, port = Champion(mock.create_autospec(ServedModel), DAYS[1], "1", {"C1": "1005"}), free_port()
+    greeting = Thread(target=greet, args=("ctr", port, champion))
+    greeting.start()
+    greeting.join(0.5)
+    assert capsys.readouterr().out == ""
+    with socket.create_server(("127.0.0.1", port)):
+        greeting.join(30)
+    assert f"curl http://127.0.0.1:{port}/v1/models/ctr:predict" in capsys.readouterr().out
 
 
 def test_v1_takes_a_whole_number_for_its_digits_and_ignores_other_columns(served):

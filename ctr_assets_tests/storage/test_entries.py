@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctr_assets.features import FEATURES
@@ -47,6 +47,7 @@ def cut(of: Entries, size: int) -> list[Entries]:
     return [of.take(np.arange(start, min(start + size, len(of)))) for start in range(0, len(of), size)]
 
 
+@settings(deadline=None)
 @given(parts=st.lists(KNOWN, max_size=4), asked=st.lists(st.text(max_size=3), max_size=40), size=st.integers(1, 9))
 def test_values_that_share_a_key_are_told_apart_and_the_first_part_that_has_one_counts(parts, asked, size):
     pieces = [piece for part in parts for piece in cut(entries(part), size)]
@@ -55,6 +56,7 @@ def test_values_that_share_a_key_are_told_apart_and_the_first_part_that_has_one_
     assert found.tolist() == expected
 
 
+@settings(deadline=None)
 @given(runs=st.lists(KNOWN, min_size=1, max_size=4), size=st.integers(1, 9))
 def test_of_a_value_that_several_have_a_merge_keeps_the_first_however_it_is_cut(runs, size):
     expected = {value: state for run in reversed(runs) for value, state in run.items()}

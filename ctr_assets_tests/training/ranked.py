@@ -9,8 +9,10 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import ctr_assets.jobs.__main__ as jobs
+from ctr_assets.training import batches, device_rows
 from ctr_assets.training.loader import Loader
 from ctr_assets.training.trainer import Trainer
 from ctr_assets_tests.training.conftest import DAYS
@@ -49,6 +51,13 @@ def train_as_rank_of_many(
     """The same in the environment that a PyTorchJob gives: nobody ends this rank when another dies."""
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     train_as_rank(url, config_json, out, window, dies_in_epoch)
+
+
+def train_as_rank_of_many_devices(*arguments: Any) -> None:
+    """The same in the way of a GPU that holds all rows."""
+    batches.LOOK_UP_DEVICES = frozenset({"cpu"})  # type: ignore[misc]
+    device_rows.free_bytes = lambda device: 10**9
+    train_as_rank_of_many(*arguments)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from ctr_assets.training.config import TrainingConfig
+from ctr_assets.training.config import LARGEST_BATCH, TrainingConfig
 
 
 def test_the_original_preset_is_the_original_study() -> None:
@@ -12,6 +12,13 @@ def test_the_original_preset_is_the_original_study() -> None:
     assert config.hidden == [512, 256, 128]
     assert (config.wide_dropout, config.learning_rate, config.batch_size, config.epochs) == (0.7, 1e-3, 2048, 15)
     assert (config.lr_step_epochs, config.lr_decay) == (5, 0.1)
+
+
+def test_the_gpu_preset_is_the_default_in_large_steps() -> None:
+    default, gpu = TrainingConfig().model_dump(), TrainingConfig(preset="gpu").model_dump()
+    changed = {name: value for name, value in gpu.items() if value != default[name]}
+    assert changed == {"preset": "gpu", "batch_size": 65_536, "learning_rate": 4e-3}
+    assert gpu["learning_rate"] == default["learning_rate"] * (65_536 / LARGEST_BATCH) ** 0.5
 
 
 def test_what_is_given_wins_over_the_preset() -> None:

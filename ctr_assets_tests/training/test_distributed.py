@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ctr_assets.training.score import Scorer
 from ctr_assets_tests.damaging import damage_file
 from ctr_assets_tests.encoded_days import write_days
 from ctr_assets_tests.training.conftest import DAYS
-from ctr_assets_tests.training.ranked import train_as_rank_of_many
+from ctr_assets_tests.training.ranked import train_as_rank_of_many, train_as_rank_of_many_devices
 from ctr_assets_tests.training.test_train import train_on
 
 pytestmark = pytest.mark.long
@@ -42,16 +43,14 @@ def run_ranks(
     window: list[str],
     *dies_in_epoch: int,
     config: TrainingConfig = CONFIG,
+    target: Callable[..., None] = train_as_rank_of_many,
 ) -> list[int]:
     """Exit codes of ranks without torchrun; ``dies_in_epoch`` is for each of them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     common = (len(dies_in_epoch), port, store.url, config.model_dump_json(), str(out), window)
-    ranks = [
-        processes.Process(target=train_as_rank_of_many, args=(rank, *common, epoch))
-        for rank, epoch in enumerate(dies_in_epoch)
-    ]
+    ranks = [processes.Process(target=target, args=(rank, *common, epoch)) for rank, epoch in enumerate(dies_in_epoch)]
     for process in ranks:
         process.start()
     for process in ranks:
@@ -87,6 +86,16 @@ def test_two_ranks_train_in_bf16_the_model_that_one_process_trains(processes, st
     config = CONFIG.model_copy(update={"precision": "bf16"})
     assert run_ranks(processes, store, tmp_path, DAYS, 0, 0, config=config) == [0, 0]
     assert_is_the_model_of_one_process(store, tmp_path, config, rounding=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
+def test_two_devices_train_the_model_that_one_process_trains(
+    processes, store: Store, tmp_path: Path, optimizer
+) -> None:
+    config = CONFIG.model_copy(update={"embedding_optimizer": optimizer})
+    target = train_as_rank_of_many_devices
+    assert run_ranks(processes, store, tmp_path, DAYS, 0, 0, config=config, target=target) == [0, 0]
+    assert_is_the_model_of_one_process(store, tmp_path, config, rounding=1e-4)
 
 
 def test_when_a_rank_dies_the_other_stops_and_nothing_is_committed(processes, store: Store, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from ctr_assets_tests.processes import processes_with
 from ctr_assets_tests.ui.dagster_dev import PROJECT, START_SECONDS, STOP_SECONDS, dagster_dev
 
 
-@pytest.mark.long
+@pytest.mark.minutes
 @pytest.mark.timeout(600)
 def test_it_prints_where_the_ui_is_and_no_warning(tmp_path):
     with dagster_dev(tmp_path) as url:

@@ -10,7 +10,7 @@ from ctr_assets_tests.system_packages import find_program, skip_reason
 from ctr_assets_tests.ui.dagster_dev import chromium, dagster_dev
 
 pytestmark = [
-    pytest.mark.long,
+    pytest.mark.minutes,
     pytest.mark.skipif(find_program("chromium") is None, reason=skip_reason("chromium")),
     # A run starts a JVM, and the machine may have other work.
     pytest.mark.timeout(600),

@@ -1,17 +1,25 @@
 """The attempts at a job, over a run and those that it retries: what was launched, and which name is next."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from ctr_assets.launch.job import JobDescription
+from ctr_assets.launch.job import JobDescription, Outcome
 from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles
 from ctr_assets.launch.kubernetes.names import resource_name
 
 if TYPE_CHECKING:
     from ctr_assets.launch.kubernetes.client import ResourceClient
+
+
+@dataclass(frozen=True)
+class Relaunch(Outcome):
+    """The resource is gone through no fault of the job, which is to be launched again in a fresh one."""
+
+    for_want_of_room: bool = False
 
 
 def root_run_id(run: dg.DagsterRun) -> str:

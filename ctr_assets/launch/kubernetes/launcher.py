@@ -1,10 +1,9 @@
 """A job as a custom resource: create or adopt, record, follow, explain, and on the way out cancel or detach."""
 
-import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,26 +11,20 @@ from dagster import PipesEnvContextInjector, PipesSession, open_pipes_session
 from pydantic import Field
 
 from ctr_assets.launch.job import JobDescription, Outcome
-from ctr_assets.launch.kubernetes.attempts import free_name, job_key, launches, root_run_id, step_of
-from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles, record
+from ctr_assets.launch.kubernetes.attempts import Relaunch, free_name, job_key, launches, root_run_id, step_of
+from ctr_assets.launch.kubernetes.handle import LaunchHandle, handles
 from ctr_assets.launch.kubernetes.kinds import Kind
 from ctr_assets.launch.kubernetes.names import attempt_of, is_same_owner, labels
 from ctr_assets.launch.kubernetes.settings import KubernetesSettings, read_settings
-from ctr_assets.launch.launcher import JobFailedError, JobLauncher, Report
-from ctr_assets.launch.run_state import RunOfThisWorker, uninterrupted
+from ctr_assets.launch.launcher import JobLauncher, Report
+from ctr_assets.launch.run_state import RunOfThisWorker
 from ctr_assets.settings import require
 
 if TYPE_CHECKING:
     from ctr_assets.launch.kubernetes.client import ResourceClient
-    from ctr_assets.launch.kubernetes.follow import Ending
+    from ctr_assets.launch.kubernetes.launched import Launched
+    from ctr_assets.launch.kubernetes.room import Room
     from ctr_assets.launch.kubernetes.sweeper import Orphan
-
-
-@dataclass(frozen=True)
-class Relaunch(Outcome):
-    """The resource is gone through no fault of the job, which is to be launched again in a fresh one."""
-
-    for_want_of_room: bool = False
 
 
 class KubernetesLauncher(JobLauncher):
@@ -105,10 +98,8 @@ class KubernetesLauncher(JobLauncher):
 
     def attempt(self, context: dg.AssetExecutionContext, job: JobDescription) -> tuple[Outcome, Report]:
         """Run the job, again in a fresh resource when the cluster takes its pods away or has no room for them."""
-        from ctr_assets.launch.kubernetes.room import Room
-
         run = RunOfThisWorker(context)
-        room = Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)
+        room = self._room(context, run)
         while True:
             run.interrupt_unless_own()
             outcome, report = super().attempt(context, job)
@@ -125,7 +116,7 @@ class KubernetesLauncher(JobLauncher):
         from ctr_assets.launch.kubernetes.messages import GCSPrefixMessageReader, remove_messages
 
         gcs = Client()
-        *used_up, name = free_name(context, job, self.client(context.log))
+        *used_up, name = free_name(context, job, self._client_of(context, RunOfThisWorker(context)))
         for each in used_up:
             remove_messages(gcs, *self._message_place(each))
         place = self._message_place(name)
@@ -141,27 +132,18 @@ class KubernetesLauncher(JobLauncher):
         """Create or adopt the resource, follow it to its end, and leave nothing running unless the run detaches."""
         from kubernetes.client.exceptions import ApiException
 
-        from ctr_assets.launch.kubernetes.failure import explain_loss, explain_refusal
-        from ctr_assets.launch.kubernetes.follow import follow
-        from ctr_assets.launch.kubernetes.logs import LogFollower
-        from ctr_assets.launch.kubernetes.room import Room
+        from ctr_assets.launch.kubernetes.failure import explain_refusal
 
         prefix = str(session.message_reader_params["key_prefix"])
         name = prefix.rsplit("/", 1)[-1]
         run = RunOfThisWorker(context)
-
-        def told(problem: str) -> None:
-            context.log.warning(problem)
-            run.interrupt_unless_own()
-
-        client = replace(self.client(context.log), on_retry=told)
+        client = self._client_of(context, run)
         if obstacle := self.obstacle(client):
             return Outcome(obstacle)
         own = self._labels(context, job, attempt_of(name))
         manifest = self.manifest(job, name, own, session.get_bootstrap_env_vars())
-        room = Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)
         try:
-            resource, created = room.create(client, manifest)
+            resource, created = self._room(context, run).create(client, manifest)
         except ApiException as e:
             return Outcome(explain_refusal(client, name, e))
         found = resource["metadata"]
@@ -176,94 +158,34 @@ class KubernetesLauncher(JobLauncher):
             attempt=attempt_of(name),
             message_prefix=prefix,
         )
-        logs = LogFollower(client, name, sys.stdout)
-        logs.start()
-        try:
-            record(context, handle, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
-            limit = self.settings.cluster.pending_limit_seconds
-            ending = follow(client, name, handle.uid, limit, context.log.warning, run.interrupt_unless_own)
-            if not logs.stop():
-                context.log.warning(f"The last lines of the log of {name} could not be read")
-        except Exception as e:
-            logs.stop(timeout_seconds=0)
-            self._give_up(context, client, handle.ended("failed"), "the run cannot follow it any more")
-            raise JobFailedError(description=f"{job.name} failed: {explain_loss(client, name, e)}") from e
-        except BaseException:
-            logs.stop(timeout_seconds=0)
-            # A cancelled run takes its job with it; a worker that only lost its pod leaves it for the run's retry.
-            if run.is_cancelled():
-                self._give_up(context, client, handle.ended("failed"), "the run was cancelled")
-            raise
-        return self._conclude(context, client, job, handle, ending)
+        launched = self._launched(context, run, client, handle)
+        ending = launched.follow(job.name, f"{'Created' if created else 'Re-attached to'} {self.kind.kind} {name}")
+        return launched.conclude(ending, launches(context, job))
 
-    def _conclude(
-        self,
-        context: dg.AssetExecutionContext,
-        client: "ResourceClient",
-        job: JobDescription,
-        handle: LaunchHandle,
-        ending: "Ending",
-    ) -> Outcome:
-        """What the end of a resource means, and what is to be done with it."""
-        lost_before = [before for before in launches(context, job) if before.outcome == "lost"]
-        seconds = (ending.seconds or 0.0) + sum(before.seconds for before in lost_before)
-        if ending.failure is None:
-            return Outcome(seconds=seconds)
-        if ending.is_over_quota:
-            self._give_up(context, client, handle.ended("refused"), "there is no room for its pods")
-            return Relaunch(ending.failure, for_want_of_room=True)
-        allowed, lost = self.settings.cluster.lost_attempts, len(lost_before) + 1
-        if not ending.lost or lost > allowed:
-            why = f"its pods were lost {lost} times" if ending.lost else "it failed by itself, which is final"
-            self._give_up(context, client, handle.ended("failed"), why)
-            return Outcome(f"{ending.failure}\n{why[0].upper()}{why[1:]}.", leads=ending.leads)
-        why = f"the cluster took its pods away ({'; '.join(ending.lost)}), loss {lost} of {allowed} that are made good"
-        # Longer than elsewhere: what may still run on a silent node must not run beside its successor.
-        patience = float(self.settings.cluster.pending_limit_seconds)
-        is_gone = self._give_up(context, client, handle.ended("lost", ending.seconds or 0.0), why, patience)
-        return Relaunch(ending.failure) if is_gone else Outcome(f"{ending.failure}\n{why}, but it is not gone yet")
+    def _client_of(self, context: dg.AssetExecutionContext, run: RunOfThisWorker) -> "ResourceClient":
+        """A client that tells the run of an API server that is away, and stops asking when the run is over."""
+
+        def told(problem: str) -> None:
+            context.log.warning(problem)
+            run.interrupt_unless_own()
+
+        return replace(self.client(context.log), on_retry=told)
+
+    def _room(self, context: dg.AssetExecutionContext, run: RunOfThisWorker) -> "Room":
+        from ctr_assets.launch.kubernetes.room import Room
+
+        return Room(self.settings.cluster.quota_limit_seconds, context.log.warning, run.interrupt_unless_own)
+
+    def _launched(
+        self, context: dg.AssetExecutionContext, run: RunOfThisWorker, client: "ResourceClient", handle: LaunchHandle
+    ) -> "Launched":
+        from ctr_assets.launch.kubernetes.launched import Launched
+
+        return Launched(context, run, client, handle, self.settings.cluster)
 
     def _labels(self, context: dg.AssetExecutionContext, job: JobDescription, attempt: int) -> dict[str, str]:
         root, step = root_run_id(context.run), step_of(context)
         return labels(root, context.job_name, step, job.partitions, self.code_location, attempt)
-
-    def _give_up(
-        self,
-        context: dg.AssetExecutionContext,
-        client: "ResourceClient",
-        handle: LaunchHandle,
-        why: str,
-        patience_seconds: float = 90.0,
-    ) -> bool:
-        """Delete a resource whatever it does now: its other ranks or executors may run on, and cost. Is it gone?
-
-        ``handle`` is the record of its end. The run has a failure of its own to tell, so one to delete is only logged.
-        A resource that nobody could be asked to delete stays on record: a retry adopts it, and after the last retry the
-        sweeper takes it. That of a run which somebody else has ended is its retry's.
-        """
-        from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
-
-        from ctr_assets.launch.kubernetes.client import DeletionTimeoutError, brief
-
-        what = f"{handle.kind} {handle.name}"
-        with uninterrupted():
-            if not RunOfThisWorker(context).is_own():
-                context.log.warning(
-                    f"{what} is left alone: the run was ended by somebody else, its retry may follow it"
-                )
-                return False
-            is_gone = True
-            try:
-                client.delete(handle.name, handle.uid, patience_seconds)
-            except DeletionTimeoutError as e:
-                context.log.error(str(e))
-                is_gone = False
-            except (ApiException, HTTPError) as e:
-                context.log.error(f"{what} could not be deleted ({brief(e)}): it is left to a retry or to the sweeper")
-                return False
-            record(context, handle, f"Deleted {what}: {why}; the next attempt gets a fresh one")
-            return is_gone
 
     def discard(self, context: dg.AssetExecutionContext, job: JobDescription) -> None:
         """Delete a resource that ended well with a report that is not whole: a retry would find the same report."""
@@ -273,7 +195,10 @@ class KubernetesLauncher(JobLauncher):
 
         for handle in launches(context, job)[-1:]:
             if not handle.is_over:
-                self._give_up(context, self.client(context.log), handle.ended("failed"), "it reported too little")
+                run = RunOfThisWorker(context)
+                self._launched(context, run, self.client(context.log), handle).give_up(
+                    "failed", "it reported too little"
+                )
                 remove_messages(Client(), *self._message_place(handle.name))
 
     def external_job(self, context: dg.AssetExecutionContext, job: JobDescription) -> dg.MetadataValue | None:

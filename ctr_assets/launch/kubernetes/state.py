@@ -131,12 +131,15 @@ def _of_conditions(resource: Mapping[str, Any], phases: Mapping[str, Phase]) -> 
 
 
 def occupied_seconds(resource: Mapping[str, Any]) -> float:
-    """From a resource's creation to its end, or to now where it names no end, whoever followed it.
+    """From a resource's start to its end, or to now where it names no end, whoever followed it.
 
-    At least 1: both times are whole seconds.
+    It starts when its operator makes its pods: waiting for nodes counts, waiting in a queue does not. At least 1: both
+    times are whole seconds.
     """
     status = resource.get("status") or {}
-    ends = [one["lastTransitionTime"] for one in _true_conditions(resource) if one["type"] in ("Complete", "Failed")]
-    ended = status.get("terminationTime") or status.get("completionTime") or next(iter(ends), None)
-    end = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
-    return max(1.0, (end - datetime.fromisoformat(resource["metadata"]["creationTimestamp"])).total_seconds())
+    since = {(one["type"], one["status"]): one["lastTransitionTime"] for one in status.get("conditions") or ()}
+    started = status.get("lastSubmissionAttemptTime") or status.get("startTime") or since.get(("Suspended", "False"))
+    ended = status.get("terminationTime") or status.get("completionTime")
+    ended = ended or since.get(("Complete", "True")) or since.get(("Failed", "True"))
+    start = datetime.fromisoformat(started or resource["metadata"]["creationTimestamp"])
+    return max(1.0, ((datetime.fromisoformat(ended) if ended else datetime.now(UTC)) - start).total_seconds())

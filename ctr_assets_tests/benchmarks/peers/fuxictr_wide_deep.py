@@ -26,9 +26,8 @@ NEVER = 2**62
 
 class WideDeep(BaseModel):
     def __init__(self, task: Task) -> None:
-        super().__init__(
-            _feature_map(task, task.used), "wide_deep", eval_steps=NEVER, verbose=0, model_root="", metrics=[]
-        )
+        features = _feature_map(task, task.used)
+        super().__init__(features, "wide_deep", gpu=task.gpu, eval_steps=NEVER, verbose=0, model_root="", metrics=[])
         self._wide = task.wide
         self.lr_layer = LogisticRegression(_feature_map(task, task.wide), use_bias=False)
         self.embedding_layer = FeatureEmbedding(

@@ -36,6 +36,8 @@ class Task:
     batch_rows: int
     seed: int
     threads: int
+    gpu: int
+    """Number of the GPU; -1 for the CPU."""
 
     @property
     def used(self) -> list[str]:
@@ -54,6 +56,7 @@ def read_task(description: str | None) -> Task:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch-rows", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--gpu", type=int, default=-1, help="number of the GPU (FuxiCTR alone); -1 for the CPU")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
@@ -71,6 +74,7 @@ def read_task(description: str | None) -> Task:
         batch_rows=options.batch_rows,
         seed=options.seed,
         threads=options.threads,
+        gpu=options.gpu,
     )
 
 

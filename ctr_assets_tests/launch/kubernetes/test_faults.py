@@ -1,17 +1,22 @@
 """A run in a cluster with troubles of its own: a name still held, an API server overloaded or away."""
 
+import itertools
 import signal
 import sys
 import threading
 import time
 from contextlib import contextmanager
 
+import dagster as dg
 import kubernetes.client
 import pytest
 
+from ctr_assets.launch import run_state
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.launch.kubernetes.cluster import NAMESPACE
+from ctr_assets_tests.launch.kubernetes.leftovers import OBSERVE
 from ctr_assets_tests.launch.kubernetes.test_client import hold, release
+from ctr_assets_tests.launch.kubernetes.test_kueue import RESOURCES
 from ctr_assets_tests.launch.kubernetes.test_launcher import show
 from ctr_assets_tests.launch.kubernetes.worker import Worker, runs_of
 from ctr_assets_tests.launch.scripted import DAYS, KEY, materialize, materialized
@@ -45,7 +50,9 @@ def told(instance, result):
     return "\n".join(found)
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [pytest.param("spark", 60.0, id="60 s"), ("pytorch", 8.0)])
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [pytest.param("spark", 60.0, id="60 s", marks=pytest.mark.minutes), ("pytorch", 8.0)]
+)
 def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api_server, instance, kind, seconds):
     with once_it_runs(fake, lambda: api_server.away_for(seconds)):
         result = materialize(fake.launcher(kind), instance, notes_url=fake.notes.url, seconds=2)
@@ -55,19 +62,43 @@ def test_an_api_server_that_is_away_while_the_job_ends_changes_nothing(fake, api
     assert "the API server does not answer (NewConnectionError)" in told(instance, result)
 
 
-@pytest.fixture
-def away_at(api_server, monkeypatch):
-    """Have the server go away in the middle of the first request of a kind, for a while."""
+def test_a_run_that_is_cancelled_while_the_server_is_away_deletes_its_job(
+    fake, api_server, kind, launcher, instance, monkeypatch
+):
+    monkeypatch.setattr(run_state, "LOOK_SECONDS", 0.0)
 
-    def away_at(method, path):
-        is_away, before = threading.Event(), api_server.faults.raise_failure
+    def cancel():
+        (run,) = instance.get_runs()
+        with api_server.away():
+            instance.report_run_canceling(run)
+            time.sleep(OUTAGE_SECONDS)
+
+    with once_it_runs(fake, cancel):
+        result = materialize(launcher, instance, notes_url=fake.notes.url, seconds=60)
+    assert instance.get_run_by_id(result.run_id).status is dg.DagsterRunStatus.CANCELED
+    assert fake.resources(kind) == []
+
+
+@pytest.fixture
+def away_at(api_server, kind, monkeypatch):
+    """Have the server go away for a while, in the middle of the first of some requests.
+
+    Of those that are asked after the job's end with ``is_over``, else of all, after ``before`` others of them.
+    """
+
+    def has_ended():
+        return any(OBSERVE[kind](resource).phase.is_terminal for resource in api_server.store.objects(RESOURCES[kind]))
+
+    def away_at(method, path, before=0, is_over=False):
+        is_away, asked, raise_failure = threading.Event(), itertools.count(), api_server.faults.raise_failure
 
         def go_away(request):
-            if request.method == method and path in request.path and not is_away.is_set():
+            is_meant = request.method == method and path in request.path and (has_ended() or not is_over)
+            if is_meant and next(asked) == before:
                 is_away.set()
                 threading.Thread(target=api_server.away_for, args=(OUTAGE_SECONDS,)).start()
                 raise ApiError(503, "shutting down", "ServiceUnavailable")
-            before(request)
+            raise_failure(request)
 
         monkeypatch.setattr(api_server.faults, "raise_failure", go_away)
         return is_away
@@ -75,12 +106,15 @@ def away_at(api_server, monkeypatch):
     return away_at
 
 
+# Of each stage the request in which the server goes away, how many of them were answered before, and what the job does.
 STAGES = {
-    "creating the resource": ("POST", "", {}),
-    "following": ("GET", "/", {}),
-    "collecting the pods": ("GET", "pods", {"killed": True}),
-    "collecting the events": ("GET", "events", {"killed": True}),
-    "deleting": ("DELETE", "/", {"killed": True}),
+    "looking for a free name": ("GET", "{plural}/", 0, {}),
+    "creating the resource": ("POST", "{plural}", 0, {}),
+    "following": ("GET", "{plural}/", 2, {}),
+    "passing its log on": ("GET", "/log", 0, {}),
+    "collecting the pods": ("GET", "pods", 0, {"killed": True}),
+    "collecting the events": ("GET", "events", 0, {"killed": True}),
+    "deleting": ("DELETE", "{plural}/", 0, {"killed": True}),
 }
 
 
@@ -88,8 +122,8 @@ STAGES = {
 def test_a_server_that_goes_away_at_any_stage_of_a_job_changes_nothing(
     fake, api_server, kind, launcher, instance, away_at, stage
 ):
-    method, path, behaviour = STAGES[stage]
-    is_away = away_at(method, path if path.isalpha() else f"{launcher.kind.plural}{path}")
+    method, path, before, behaviour = STAGES[stage]
+    is_away = away_at(method, path.format(plural=launcher.kind.plural), before, is_over=bool(behaviour))
     result = materialize(launcher, instance, notes_url=fake.notes.url, **behaviour)
     assert is_away.is_set()
     assert fake.notes.runs() == [0]

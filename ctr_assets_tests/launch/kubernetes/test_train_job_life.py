@@ -183,4 +183,5 @@ def test_the_main_pod_is_the_newest_of_rank_0(api_server, hanging):
     for is_suspended in (True, False):
         api_server.store.edit(TRAIN_JOBS, NAMESPACE, name, lambda obj, it=is_suspended: obj["spec"].update(suspend=it))
         wait_until(lambda it=is_suspended: (client.main_pod(name) is None) is it)
-    assert client.main_pod(name).metadata.uid != first.metadata.uid
+    newest = client.main_pod(name)
+    assert newest is not None and newest.metadata.uid != first.metadata.uid
