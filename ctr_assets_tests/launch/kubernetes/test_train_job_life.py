@@ -184,4 +184,5 @@ def test_the_main_pod_is_the_newest_of_rank_0(api_server, hanging):
         api_server.store.edit(TRAIN_JOBS, NAMESPACE, name, lambda obj, it=is_suspended: obj["spec"].update(suspend=it))
         wait_until(lambda it=is_suspended: (client.main_pod(name) is None) is it)
     newest = client.main_pod(name)
-    assert newest is not None and newest.metadata.uid != first.metadata.uid
+    assert newest is not None
+    assert newest.metadata.uid != first.metadata.uid
