@@ -21,7 +21,7 @@ SEQUENCES = {
     ("pods_logs", "pods_logs2"): 62,
     ("pytorchjobs",): 32,
     ("sparkapplications",): 32,
-    ("trainjobs",): 93,
+    ("trainjobs",): 97,
     ("watches",): 14,
     ("watches_restart",): 22,
 }
@@ -35,16 +35,18 @@ NOT_SENT = {
     "dry run of a create: apiVersion of another version": "the fake reads no apiVersion",
     "get a ClusterTrainingRuntime": "the fake keeps it under a namespace without a name",
     "a v1 PyTorchJob where only": "the fake has the training-operator too",
-    "delete collection": "what is left of the TrainJobs of other steps",
     "create while JobSet's controller is down": RUNS,
     **dict.fromkeys(
-        ("log", "find the", "get while", "follow", "patch spec.runtimePatches while", "watch of", "get when"), RUNS
+        ("log", "find the", "get while", "follow", "patch spec.runtimePatches while running", "watch of", "get when"),
+        RUNS,
     ),
     **dict.fromkeys(
         ("the JobSet", "the Jobs", "the snapshot", "events of", "delete Background when", "the log", "get: no"), RUNS
     ),
     "get after it is back": RUNS,
 }
+# Sent, for what follows, and not compared.
+NOT_COMPARED = {"delete collection": "one that is being deleted in the foreground has a JobSet there, which goes later"}
 # Groups of operators that were not installed when that was recorded.
 INSTALLED_LATER = ("trainer.kubeflow.org", "jobset.x-k8s.io")
 
@@ -109,7 +111,7 @@ def test_the_fake_answers_as_recorded(files: tuple[str, ...], monkeypatch: pytes
                 if file_name in PARTIAL and isinstance(seen.body, dict):
                     assert part_of(seen.body)
                     assert part_of(seen.body) <= part_of(expected.body), step
-                if as_compared(seen, file_name) != as_compared(expected, file_name):
+                if step not in NOT_COMPARED and as_compared(seen, file_name) != as_compared(expected, file_name):
                     differences.append(
                         (file_name, step, as_compared(seen, file_name), as_compared(expected, file_name))
                     )
