@@ -133,7 +133,7 @@ class GarbageCollector:
                 self._drop_owner(resource, dependent, uid)
         else:
             self._delete_foreground(dependents)
-        self._do(partial(self._finish, key, finalizer), is_later=key[0] in COLLECTED_LATER and policy == "Orphan")
+        self._do(partial(self._finish, key, finalizer), is_later=key[0] in COLLECTED_LATER)
         return answer
 
     def _delete_foreground(self, dependents: list[tuple[Resource, Json]]) -> None:

@@ -137,7 +137,7 @@ def occupied_seconds(resource: Mapping[str, Any]) -> float:
     times are whole seconds.
     """
     status = resource.get("status") or {}
-    since = {(one["type"], one["status"]): one["lastTransitionTime"] for one in status.get("conditions") or ()}
+    since = {(one["type"], one["status"]): one.get("lastTransitionTime") for one in status.get("conditions") or ()}
     started = status.get("lastSubmissionAttemptTime") or status.get("startTime") or since.get(("Suspended", "False"))
     ended = status.get("terminationTime") or status.get("completionTime")
     ended = ended or since.get(("Complete", "True")) or since.get(("Failed", "True"))
