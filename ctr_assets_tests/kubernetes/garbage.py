@@ -37,6 +37,7 @@ class GarbageCollector:
     def __init__(self, store: Store, grace_scale: float) -> None:
         self.store = store
         self.grace_scale = grace_scale
+        self.collect_seconds = COLLECT_SECONDS
         self.claimed: set[str] = set()
         self._deadlines: dict[str, tuple[float, Key]] = {}
         self._due: list[tuple[float, Callable[[], None]]] = []
@@ -180,7 +181,7 @@ class GarbageCollector:
 
     def _do(self, act: Callable[[], None], is_later: bool) -> None:
         if is_later:
-            self._due.append((time.monotonic() + COLLECT_SECONDS, act))
+            self._due.append((time.monotonic() + self.collect_seconds, act))
         else:
             act()
 

@@ -8,6 +8,7 @@ import pytest
 from ctr_assets_tests.kubernetes.recordings import read_side_stream
 from ctr_assets_tests.kubernetes.resources import EVENTS, JOB_SETS, JOBS, PODS, TRAIN_JOBS, Json, Resource
 from ctr_assets_tests.kubernetes.train_job_runs import (
+    GHOSTS,
     Run,
     agree,
     pod_ends,
@@ -46,8 +47,6 @@ PARTLY = {
     "tj-again-fail": ({"TrainJob", "JobSet", "Job", "Pod"}, "whether the old Job is still in the new one's way"),
     "tj-del-pending": ({"TrainJob", "JobSet", "Job", "Event"}, "how far the pods have come when they are collected"),
 }
-# Deleted in the foreground before they were Complete: they run again, how often is a race.
-GHOSTS = ("tj-again-fg", "tj-del-fail-fg", "tj-del-fg", "tj-del-fg-slow")
 REFUSED = "tj-n64"
 WHOLE = sorted(set(run_names()) - set(NOT_PLAYED) - set(OTHER_SIDE_OF_A_RACE) - set(GHOSTS) - {REFUSED})
 
