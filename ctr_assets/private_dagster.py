@@ -25,8 +25,8 @@ try:
     from dagster._core.run_coordinator.base import SubmitRunContext
     from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator
 
-    # 1.13.27: tags by which a run tells which run it retries and whether it will be retried. Dagster documents neither.
-    from dagster._core.storage.tags import ROOT_RUN_ID_TAG, WILL_RETRY_TAG
+    # 1.13.27: tags by which a run tells which run it retries, and whether and by which it is retried.
+    from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, WILL_RETRY_TAG
 
     # 1.13.27: what Dagster does itself where a SIGTERM must wait.
     from dagster._utils.interrupts import capture_interrupts, check_captured_interrupt
@@ -37,6 +37,8 @@ except ImportError as e:
     ) from e
 
 __all__ = [
+    "AUTO_RETRY_RUN_ID_TAG",
+    "PARENT_RUN_ID_TAG",
     "ROOT_RUN_ID_TAG",
     "WILL_RETRY_TAG",
     "CheckRunHealthResult",

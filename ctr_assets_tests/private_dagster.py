@@ -14,14 +14,10 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.instance.ref import InstanceRef
 
-# 1.13.27: what a retry of a run carries.
-from dagster._core.storage.tags import PARENT_RUN_ID_TAG
-
 # 1.13.27: the class that an instance's file names.
 from dagster._serdes.config_class import class_from_code_pointer
 
 __all__ = [
-    "PARENT_RUN_ID_TAG",
     "BulkActionStatus",
     "InMemoryJob",
     "InstanceRef",

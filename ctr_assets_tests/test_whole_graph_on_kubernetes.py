@@ -4,6 +4,7 @@ The API server and the operators are the fakes that are held to recordings; they
 a process, which reads and writes the GCS emulator and reports through Pipes over it.
 """
 
+import shlex
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from ctr_assets.demo.generate import generate
+from ctr_assets.launch.java import class_archive_option
 from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher, TrainJobLauncher
 from ctr_assets.launch.kubernetes.spark_conf import gcs_conf
 from ctr_assets.storage import Store
@@ -27,13 +29,22 @@ SMALL = {"wide_deep_model": {"epochs": 1, "batch_size": 256}, "gbt_baseline": {"
 
 
 def submit_arguments(emulator_url):
-    """What the image and the application's sparkConf give a driver on a cluster: the connector and how it is set."""
+    """What the image and the application's sparkConf give a driver on a cluster: the connector and how it is set.
+
+    And what a JVM of a few seconds needs to be one: classes from a file, no compiling for a long life.
+    """
     package = find_spec("pyspark_gcs")
     assert package is not None
     assert package.origin is not None
     (jar,) = Path(package.origin).parent.glob("jars/gcs-connector-*-shaded.jar")
-    conf = {"spark.ui.enabled": "false", **gcs_conf(emulator_url)}
-    return " ".join([f"--jars {jar}", *(f"--conf {key}={value}" for key, value in conf.items()), "pyspark-shell"])
+    conf = {
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {class_archive_option()}",
+        **gcs_conf(emulator_url),
+    }
+    settings = [f"--conf {shlex.quote(f'{key}={value}')}" for key, value in conf.items()]
+    return " ".join([f"--jars {jar}", *settings, "pyspark-shell"])
 
 
 @pytest.fixture(params=[(PyTorchLauncher, 0), (TrainJobLauncher, 1)], ids=["PyTorchJobs", "TrainJobs of two ranks"])

@@ -53,9 +53,10 @@ def deployment_sensors() -> list[dg.SensorDefinition]:
     """Sensors that only the deployment of ``CTR_DEPLOYMENT`` needs."""
     if SETTINGS.deployment != "kubernetes":
         return []
+    from ctr_assets.defs.retries import forgotten_retries
     from ctr_assets.defs.sweep import orphan_sweeper
 
-    return [orphan_sweeper]
+    return [orphan_sweeper, forgotten_retries]
 
 
 def deployment_resources() -> dict[str, Any]:

@@ -25,11 +25,15 @@ OWNERS = {resource.kind: resource for resource in (SPARK_APPLICATIONS, PYTORCH_J
 
 
 class Chaos:
-    """Lets faults happen inside its block, and mends all at its end. ``happened`` counts them by kind."""
+    """Lets faults happen inside its block, and mends all at its end. ``happened`` counts them by kind.
+
+    ``lasts``: whether there are more to come.
+    """
 
     def __init__(self, daemon: ClusterDaemon, seed: int) -> None:
         self.daemon, self.server, self.chance = daemon, daemon.server, random.Random(seed)
         self.happened: Counter[str] = Counter()
+        self.lasts = True
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="chaos")
         self._seconds = 0.0
@@ -61,6 +65,7 @@ class Chaos:
             except Exception as e:
                 self._errors.append(e)
                 break
+        self.lasts = False
         self.server.clear_faults()
 
     def _faults(self) -> dict[str, Callable[[], bool]]:

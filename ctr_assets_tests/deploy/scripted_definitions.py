@@ -4,6 +4,7 @@ import os
 
 import dagster as dg
 
+from ctr_assets.defs.retries import forgotten_retries
 from ctr_assets_tests.launch.kubernetes.cluster import REPOSITORY, ScriptedSparkLauncher
 from ctr_assets_tests.launch.scripted import scripted
 
@@ -18,5 +19,6 @@ defs = dg.Definitions(
             code_folder=str(REPOSITORY),
         )
     },
+    sensors=[forgotten_retries],
     executor=dg.in_process_executor,
 )

@@ -7,6 +7,7 @@ import dagster as dg
 from ctr_assets.definitions import defs
 from ctr_assets.defs.asset_jobs import ASSETS_OF_JOB
 from ctr_assets.defs.checks import CHECKS
+from ctr_assets.defs.retries import forgotten_retries
 from ctr_assets.defs.sweep import orphan_sweeper
 from ctr_assets_tests.docs.markdown import code, table
 
@@ -93,7 +94,7 @@ def jobs() -> str:
 
 def sensors() -> str:
     """Every sensor, those of a cluster included."""
-    everywhere = [*(defs.sensors or ()), orphan_sweeper]
+    everywhere = [*(defs.sensors or ()), orphan_sweeper, forgotten_retries]
     rows = [
         (code(sensor.name), code(job) if (job := _job_of(sensor)) else "none", _what_it_does(sensor))
         for sensor in everywhere

@@ -71,6 +71,12 @@ def test_a_command_that_fails_or_prints_something_else_fails_the_test(tmp_path):
             shell.type(Typed("false | cat\n"))
 
 
+def test_what_was_said_to_the_make_that_runs_the_tests_is_not_said_to_those_that_are_typed(tmp_path):
+    (tmp_path / "Makefile").write_text("OPTIONS ?= none\nshow:\n\t@echo $(OPTIONS)\n")
+    with terminal(tmp_path, {**os.environ, "MAKEFLAGS": " -- OPTIONS=other"}) as shell:
+        shell.type(Typed("make show\n", "none\n"))
+
+
 def test_what_stays_in_the_background_ends_with_the_terminal(tmp_path):
     with terminal(tmp_path, dict(os.environ)) as shell:
         pid = int(shell.type(Typed("echo is $$; exec sleep 60\n", "is …\n", stays=True)).split()[1])

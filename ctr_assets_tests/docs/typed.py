@@ -24,6 +24,8 @@ LEFT_OUT: Final = "…"
 _BLOCK: Final = re.compile(rf"({IN_THE_BACKGROUND}\n+)?```(sh|text)\n(.*?)```", re.DOTALL)
 _STAGES: Final = (".laptop", ".serving", ".dev")
 """What the Makefile leaves behind when it has installed."""
+_OF_MAKE: Final = ("MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
+"""How a make hands its arguments on to those that it starts."""
 _START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 60.0
 
@@ -129,9 +131,10 @@ class Terminal:
 
 @contextmanager
 def terminal(folder: Path, environment: Mapping[str, str]) -> Iterator[Terminal]:
-    """A terminal in ``folder``; on leaving, what it started has ended."""
+    """A terminal in ``folder``; on leaving, what it started has ended. No make has started it."""
+    own = {name: value for name, value in environment.items() if name not in _OF_MAKE}
     with ExitStack() as background:
-        yield Terminal(folder, environment, background)
+        yield Terminal(folder, own, background)
 
 
 def _await_output(block: Typed, process: subprocess.Popen[str], log: IO[str]) -> str:

@@ -17,6 +17,8 @@ __all__ = ["api_server", "fake", "gcs", "gcs_emulator", "operator", "processes"]
 pytestmark = [pytest.mark.minutes, pytest.mark.timeout(600)]
 WAIT_SECONDS = 180
 AWAY_SECONDS = 15.0
+MISSED_SECONDS = 5.0
+"""In which the daemon looks for failures, every second."""
 
 
 @pytest.fixture
@@ -99,6 +101,29 @@ def test_a_worker_that_is_lost_before_it_started_its_run_is_made_good(daemon, ap
     wait_for(daemon, "FAILURE", "SUCCESS")
     assert_ran_once(daemon)
     assert "ended before it started the run" in daemon.told(daemon.records()[0].dagster_run.run_id)
+
+
+def test_a_retry_that_dagster_forgot_is_asked_for_again(daemon, monkeypatch):
+    daemon.queue_scripted()
+    wait_for_job(daemon)
+    (record,) = daemon.records()
+    storage = type(daemon.instance.run_storage)
+    own = storage.handle_run_event
+
+    def after_the_daemon_has_read_the_event(*arguments):
+        time.sleep(MISSED_SECONDS)
+        own(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "handle_run_event", after_the_daemon_has_read_the_event)
+        daemon.instance.report_run_failed(record.dagster_run, "taken for dead")
+    time.sleep(MISSED_SECONDS)
+    assert daemon.statuses() == ["FAILURE"]
+    assert daemon.records()[0].dagster_run.tags["dagster/will_retry"] == "true"
+    daemon.cluster.notes.open_gate()
+    wait_for(daemon, "FAILURE", "SUCCESS")
+    assert_ran_once(daemon)
+    assert "it is told of the failure again" in daemon.told(record.dagster_run.run_id)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ bucket, and images with the scripted job in them (``deploy/README.md``).
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from google.cloud import storage
 from pydantic import Field
 
 from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher, TrainJobLauncher
+from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets.launch.kubernetes.names import CODE_LOCATION
 from ctr_assets_tests.kubernetes.fixtures import GcsBucket
 from ctr_assets_tests.kubernetes.resources import TRAINING_RUNTIMES
@@ -69,7 +70,7 @@ class ScriptedTrainJobLauncher(TrainJobLauncher):
         return manifest
 
 
-KINDS: dict[str, Any] = {
+KINDS: dict[str, Callable[..., KubernetesLauncher]] = {
     "spark": ScriptedSparkLauncher,
     "pytorch": ScriptedPyTorchLauncher,
     "trainjob": ScriptedTrainJobLauncher,

@@ -9,10 +9,10 @@ import sys
 
 import dagster as dg
 
-from ctr_assets.private_dagster import ROOT_RUN_ID_TAG
+from ctr_assets.private_dagster import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG
 from ctr_assets_tests.launch.kubernetes.cluster import KINDS
 from ctr_assets_tests.launch.scripted import DAYS, scripted
-from ctr_assets_tests.private_dagster import PARENT_RUN_ID_TAG, InMemoryJob, execute_run
+from ctr_assets_tests.private_dagster import InMemoryJob, execute_run
 
 ARGUMENTS = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
 
