@@ -20,6 +20,9 @@ $(if $(filter 1,$(words $(DATA))),,$(error DATA is '$(DATA)': expected one folde
 $(if $(filter-out cuda cpu,$(TORCH_BUILD)),$(error TORCH_BUILD is '$(TORCH_BUILD)': expected cuda or cpu))
 $(if $(filter-out kind gke,$(OVERLAY)),$(error OVERLAY is '$(OVERLAY)': expected kind or gke))
 
+# What is started starts others, by the dozen: each would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Only these look at DATA; the tests and the checks have instances of their own.
 demo dev: export DAGSTER_HOME := $(INSTANCE)
 demo dev: export CTR_LANDING_URL ?= $(HOME_DIR)/landing
