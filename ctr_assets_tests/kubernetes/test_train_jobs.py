@@ -45,7 +45,7 @@ OTHER_SIDE_OF_A_RACE = {"tj-again-done": "the second ran; as tj-stale it is Comp
 PARTLY = {
     "tj-again-bg": ({"TrainJob"}, "how many JobSets are made and collected between the two"),
     "tj-again-fail": ({"TrainJob", "JobSet", "Job", "Pod"}, "whether the old Job is still in the new one's way"),
-    "tj-del-pending": ({"TrainJob", "JobSet", "Job", "Event"}, "how far the pods have come when they are collected"),
+    "tj-del-pending": ({"TrainJob"}, "how much Trainer has made when it is collected"),
 }
 REFUSED = "tj-n64"
 WHOLE = sorted(set(run_names()) - set(NOT_PLAYED) - set(OTHER_SIDE_OF_A_RACE) - set(GHOSTS) - {REFUSED})
