@@ -6,8 +6,6 @@ The seconds of one table were taken in one run: compare the lines with one anoth
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,98 +16,22 @@ from tqdm import tqdm
 
 from ctr_assets.demo.calendar import Drift
 from ctr_assets.features import FEATURES
-from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY, RAW_IMPRESSIONS
+from ctr_assets.tables import ENCODED_FEATURES, FEATURE_VOCABULARY
 from ctr_assets_tests.benchmarks.accidents_ours import ACCIDENTS
-from ctr_assets_tests.benchmarks.measuring import Figures, environment, measure, ours, repeated
+from ctr_assets_tests.benchmarks.data import REPLAYED_DAYS, Data
+from ctr_assets_tests.benchmarks.measuring import Figures, measure, ours, repeated
 from ctr_assets_tests.benchmarks.page import Line, Page
 from ctr_assets_tests.benchmarks.quality_ours import FORMER
 
-FIRST_DAY, REPLAYED_DAYS = "2014-10-21", 25
+FIRST_DAY = "2014-10-21"
 DAY_ROWS = 408_000
 """Of the day after so many ids: two raw files."""
 GPU_ROWS = 10_000_000
 PEERS = Path(__file__).parent / "peers"
 
 
-class Bench:
+class Bench(Data):
     """The sections, over data that is made once and kept in ``folder``."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.folder: Path = options.folder.absolute()
-        self.rows, self.original_rows, self.peer_rows = options.rows, options.original_rows, options.peer_rows
-        self.repeats, self.threads, self.replay_seed = options.repeats, options.threads, options.replay_seed
-        self.peer_python = self.folder / "peers" / "bin" / "python"
-
-    # ------------------------------------------------------------------------------------------------- data
-
-    def landing(self, rows: int, *, gzip: bool = False, days: int = 10) -> Path:
-        folder = self.folder / f"landing-{rows}{'-gz' if gzip else ''}{'' if days == 10 else f'-{days}-days'}"
-        if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            arguments = ["--rows", str(rows), "--days", str(days)]
-            arguments += ["--landing", str(partial), "--truth", str(self.folder / "truth")]
-            subprocess.run(
-                [sys.executable, "-m", "ctr_assets.demo", *arguments, *(["--gzip"] if gzip else [])],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
-            partial.rename(folder)
-        return folder
-
-    def one_archive(self, rows: int) -> Path:
-        """The same rows as one big gzip file, which no engine can split."""
-        folder = self.folder / f"landing-{rows}-archive"
-        if not folder.exists():
-            partial = folder.with_suffix(".partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            days = sorted(self.landing(rows).glob("day=*/*.csv"))
-            with (partial / "train.gz").open("wb") as out:
-                compress = subprocess.Popen(["gzip", "-6"], stdin=subprocess.PIPE, stdout=out)
-                assert compress.stdin is not None
-                for number, path in enumerate(days):
-                    with path.open("rb") as lines:
-                        header = lines.readline()
-                        compress.stdin.write(b"" if number else header)
-                        shutil.copyfileobj(lines, compress.stdin, 1 << 20)
-                compress.stdin.close()
-                if compress.wait():
-                    raise RuntimeError(f"gzip ended with {compress.returncode}: is there room under {self.folder}?")
-            partial.rename(folder)
-        return folder
-
-    def task(self, train_rows: int) -> Path:
-        folder = self.folder / f"task-{train_rows}"
-        if not (folder / "task.json").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            command = ours("training_task", folder, "--train-rows", train_rows)
-            subprocess.run(command, check=True, env=environment(self.threads))
-        return folder
-
-    def encoded(self, rows: int) -> Path:
-        """The tables of the demo's impressions, as they are trained from."""
-        folder = self.folder / f"encoded-{rows}"
-        if not folder.exists():
-            measure(ours("tables_ours", self.landing(rows), partial_folder := self._clean("partial")), self.threads)
-            partial_folder.rename(folder)
-        return folder
-
-    def replayed(self, drift: Drift) -> Path:
-        """The tables of many days of 40,000 rows."""
-        name = f"replay-{drift}-{self.replay_seed}"
-        store, landing = self.folder / name, self.folder / f"landing-{name}"
-        if not store.exists():
-            made = ["--rows", 40_000 * REPLAYED_DAYS, "--days", REPLAYED_DAYS, "--drift", drift]
-            made += ["--seed", self.replay_seed, "--landing", landing, "--truth", self.folder / f"truth-{name}"]
-            command = [sys.executable, "-m", "ctr_assets.demo", *map(str, made)]
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            built = ours("tables_ours", landing, partial_folder := self._clean("partial"), "--days", REPLAYED_DAYS)
-            measure(built, self.threads)
-            partial_folder.rename(store)
-        return store
-
-    # --------------------------------------------------------------------------------------------- sections
 
     def tables(self) -> Iterator[Line]:
         """Landing CSV to encoded features, ten days in one range run."""
@@ -124,7 +46,7 @@ class Bench:
             polars = repeated(self.repeats, lambda: self._polars(self.landing(self.rows)))
             yield Line(section, "Polars, in memory", polars, f"ours takes {plain['seconds'] / polars['seconds']:.2f} x")
         original = measure(
-            ours("tables_original", self.landing(self.original_rows), self._clean("original")), self.threads
+            ours("tables_original", self.landing(self.original_rows), self.clean("original")), self.threads
         )
         times = (original["seconds"] / original["rows"]) / (plain["seconds"] / plain["rows"])
         yield Line(section, "original study's approach", original, f"ours is {times:.0f} x as fast a row")
@@ -132,18 +54,18 @@ class Bench:
     def new_day(self) -> Iterator[Line]:
         """One more day, beside the same day alone."""
         landing, rows = self.landing(self.rows), self.rows
-        store = self._clean("nine-days")
+        store = self.clean("nine-days")
         measure(ours("tables_ours", landing, store, "--days", 9), self.threads)
         tenth = ("--first-day", "2014-10-30", "--days", 1)
         added = measure(ours("tables_ours", landing, store, *tenth, "--previous-day", "2014-10-29"), self.threads)
-        alone = measure(ours("tables_ours", landing, self._clean("one-day"), *tenth), self.threads)
+        alone = measure(ours("tables_ours", landing, self.clean("one-day"), *tenth), self.threads)
         ratio = f"{added['seconds'] / alone['seconds']:.2f} x the day alone"
         yield Line("one more day", f"ours, after nine of {rows // 10:,}", added, ratio)
         yield Line("one more day", "ours, the day alone", alone)
 
     def ids(self) -> Iterator[Line]:
         """One day after so many known ids, and after so many days."""
-        landing, store = self.landing(DAY_ROWS, days=1), self._clean("ids")
+        landing, store = self.landing(DAY_ROWS, days=1), self.clean("ids")
         alone: Figures = {}
         for known in (0, 1_000_000, 10_000_000, 30_000_000):
             found = measure(ours("ids_ours", landing, store, known), self.threads)
@@ -160,7 +82,7 @@ class Bench:
 
     def history(self) -> Iterator[Line]:
         """The same small day after ever more days."""
-        for of in measure(ours("history_ours", self._clean("history")), self.threads)["lines"]:
+        for of in measure(ours("history_ours", self.clean("history")), self.threads)["lines"]:
             told = (
                 f"vocabulary {of['vocabulary']:.2f} s, encode {of['encode']:.2f} s, check {of['check']:.2f} s, tick "
                 f"{of['tick']:.2f} s, vacuum {of['vacuum']:.2f} s; {of['bytes']:,.0f} bytes (mean so far "
@@ -174,7 +96,7 @@ class Bench:
         """Deliveries that went wrong, beside clean ones."""
         clean: dict[bool, float] = {}
         for name, accident in ACCIDENTS.items():
-            found = measure(ours("accidents_ours", name, self._clean("accident")), self.threads)
+            found = measure(ours("accidents_ours", name, self.clean("accident")), self.threads)
             a_row = found["seconds"] / found["rows"]
             is_gzip = accident.name.endswith(".gz")
             ratio = f"{a_row / clean.setdefault(is_gzip, a_row):.2f} x a clean row"
@@ -202,7 +124,7 @@ class Bench:
 
     def quality(self) -> Iterator[Line]:
         """Models of nine days on the tenth, three seeds each."""
-        store = self._linked("quality")
+        store = self.linked("quality")
         contenders = {
             "ours, default preset": ("wide_deep", {}),
             "ours, the default preset before": ("wide_deep", FORMER),
@@ -219,7 +141,7 @@ class Bench:
     def continued(self) -> Iterator[Line]:
         """Each day's model gone on from the day before, beside one of the whole window so far."""
         kinds = {"window": "ours, from scratch on all days so far", "continued": "ours, from the day before"}
-        found = {kind: measure(ours("continued_ours", self._linked(kind), kind), self.threads) for kind in kinds}
+        found = {kind: measure(ours("continued_ours", self.linked(kind), kind), self.threads) for kind in kinds}
         for day, of_window in found["window"]["days"].items():
             for kind, contender in kinds.items():
                 of_day = found[kind]["days"][day]
@@ -368,40 +290,31 @@ class Bench:
 
     def everything(self) -> Iterator[Line]:
         """Forty million rows."""
-        rows = 40_428_967
-        yield Line("the whole log", "ours, tables", self._tables(self.landing(rows)))
+        landing = self.landing(40_428_967)
+        tables = self._tables(landing)
+        yield Line("the whole log", "ours, tables", tables)
+        if self.peer_python.exists():
+            polars = self._polars(landing)
+            ratio = f"ours takes {tables['seconds'] / polars['seconds']:.2f} x"
+            yield Line("the whole log", "Polars, in memory, tables", polars, ratio)
         yield Line("the whole log", "ours, one epoch of its training rows", self._ours(self.folder / "store", "train"))
 
     # ------------------------------------------------------------------------------------------------ runs
 
     def _tables(self, landing: Path) -> Figures:
-        return measure(ours("tables_ours", landing, self._clean("store")), self.threads)
+        return measure(ours("tables_ours", landing, self.clean("store")), self.threads)
 
     def _polars(self, landing: Path) -> Figures:
         specification = self.folder / "specification.json"
         specification.write_text(
             json.dumps([{"name": f.name, "columns": f.columns, "min_count": f.min_count} for f in FEATURES])
         )
-        script, out = PEERS / "tables_polars.py", self._clean("polars")
+        script, out = PEERS / "tables_polars.py", self.clean("polars")
         command = [str(self.peer_python), str(script), str(landing), str(out), str(specification)]
         return measure([*command, "--threads", str(self.threads)], self.threads)
 
     def _ours(self, store: Path, what: str, config: dict[str, Any] | None = None) -> Figures:
         return measure(ours("training_ours", store, what, "--config", json.dumps(config or {})), self.threads)
-
-    def _linked(self, name: str) -> Path:
-        """A store of its own on the same encoded days, whose models are its own."""
-        store, encoded = self._clean(name), self.encoded(self.rows)
-        store.mkdir()
-        for table in encoded.iterdir():
-            if table.name in (RAW_IMPRESSIONS, FEATURE_VOCABULARY, ENCODED_FEATURES):
-                (store / table.name).symlink_to(table)
-        return store
-
-    def _clean(self, name: str) -> Path:
-        folder = self.folder / name
-        shutil.rmtree(folder, ignore_errors=True)
-        return folder
 
 
 SECTIONS: dict[str, Callable[[Bench], Iterator[Line]]] = {
