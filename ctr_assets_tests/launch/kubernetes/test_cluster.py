@@ -17,6 +17,7 @@ def environ(fake, api_server, gcs, tmp_path):
     return {
         "KUBECONFIG": fake.kubeconfig,
         "CTR_TEST_NAMESPACE": "elsewhere",
+        "CTR_TEST_KINDS": "spark,pytorch,trainjob",
         "CTR_TEST_MESSAGES_URL": f"{gcs.uri}/real/",
         "CTR_TEST_IMAGE_SPARK": "registry.example/spark:1",
         "CTR_TEST_IMAGE_PYTORCH": "registry.example/pytorch:1",
