@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     )
 
     deployment: Literal["laptop", "kubernetes"] = _setting(
-        "laptop", "Where jobs run: `kubernetes` has the same assets, jobs as SparkApplications and PyTorchJobs"
+        "laptop",
+        "Where jobs run: `kubernetes` has the same assets, jobs as SparkApplications and PyTorchJobs or TrainJobs",
     )
     first_day: Day = _setting("2014-10-21", "First day of the graph, UTC", "a day, YYYY-MM-DD, of 2000 to 2099")
     last_day: str = _setting(
@@ -121,6 +122,10 @@ class Settings(BaseSettings):
         None, "On `kubernetes`: YAML of cluster, spark and pytorch (`deploy/README.md`)", "a file"
     )
     messages_url: Bucket | None = _setting(None, "On `kubernetes`: where jobs report to their runs", BUCKET)
+    pytorch_kind: Literal["pytorchjob", "trainjob"] = _setting(
+        "pytorchjob",
+        "On `kubernetes`: PyTorch jobs as PyTorchJobs of the training-operator, or as TrainJobs of Kubeflow Trainer",
+    )
     kubeconfig: File | None = _setting(
         None, "On `kubernetes`: credentials of the cluster; unset, the pod's service account", "a file"
     )

@@ -15,10 +15,11 @@ import yaml
 
 from ctr_assets.demo.generate import generate
 from ctr_assets.launch.java import class_archive_option
-from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher, TrainJobLauncher
 from ctr_assets.launch.kubernetes.spark_conf import gcs_conf
 from ctr_assets.storage import Store
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator
+from ctr_assets_tests.launch.kubernetes.cluster import apply_runtime
 from ctr_assets_tests.materializing import MODELS, TABLES, Graph
 
 __all__ = ["api_server", "gcs", "gcs_emulator", "operator"]
@@ -46,18 +47,20 @@ def submit_arguments(emulator_url):
     return " ".join([f"--jars {jar}", *settings, "pyspark-shell"])
 
 
-@pytest.fixture
-def launchers(api_server, operator, gcs, tmp_path, monkeypatch):
+@pytest.fixture(params=[(PyTorchLauncher, 0), (TrainJobLauncher, 1)], ids=["PyTorchJobs", "TrainJobs of two ranks"])
+def launchers(request, api_server, operator, gcs, tmp_path, monkeypatch):
+    torch_launcher, workers = request.param
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", submit_arguments(gcs.environment["STORAGE_EMULATOR_HOST"]))
     settings = tmp_path / "settings.yaml"
     cluster = {"namespace": "ctr", "storage_emulator_url": gcs.environment["STORAGE_EMULATOR_HOST"]}
-    settings.write_text(yaml.safe_dump({"cluster": cluster, "pytorch": {"workers": 0}}))
+    settings.write_text(yaml.safe_dump({"cluster": cluster, "pytorch": {"workers": workers, "cpu": 1}}))
+    apply_runtime(api_server, "ctr")
     common = {
         "settings_file": str(settings),
         "messages_url": f"{gcs.uri}/pipes",
         "kubeconfig": str(api_server.kubeconfig(tmp_path / "kubeconfig", "ctr")),
     }
-    return {"spark_launcher": SparkLauncher(**common), "pytorch_launcher": PyTorchLauncher(**common)}
+    return {"spark_launcher": SparkLauncher(**common), "pytorch_launcher": torch_launcher(**common)}
 
 
 @pytest.mark.minutes

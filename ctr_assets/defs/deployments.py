@@ -23,17 +23,18 @@ def _laptop() -> dict[str, Any]:
 
 
 def _kubernetes() -> dict[str, Any]:
-    from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
+    from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher, TrainJobLauncher
 
     common: dict[str, Any] = {
         "settings_file": SETTINGS.kubernetes_settings or "",
         "messages_url": SETTINGS.messages_url or "",
         "kubeconfig": SETTINGS.kubeconfig,
     }
+    torch_launcher = {"pytorchjob": PyTorchLauncher, "trainjob": TrainJobLauncher}[SETTINGS.pytorch_kind]
     return {
         "places": _places(),
         "spark_launcher": SparkLauncher(**common),
-        "pytorch_launcher": PyTorchLauncher(**common),
+        "pytorch_launcher": torch_launcher(**common),
     }
 
 

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS, PYTORCH_JOBS, SPARK_JOBS
 from ctr_assets.jobs.messages import ContinuedMessageWriter
+from ctr_assets.jobs.ranks import take_rank
 from ctr_assets.jobs.report import PipesReport, Report, SilentReport, TerminalReport
 from ctr_assets.problems import SettingsError, problems
 
@@ -59,6 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     # Before torch is imported: OpenMP threads that spin while they wait slowed training threefold on a busy machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     die_with_launcher()
+    take_rank(os.environ)
     if int(os.environ.get("RANK", "0")) != 0:
         if args.name in DISTRIBUTED_JOBS:
             run_job(args.name, args.params, SilentReport())

@@ -14,14 +14,18 @@ from ctr_assets.launch.kubernetes.names import labels, resource_name
 from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
 from ctr_assets.launch.kubernetes.settings import KubernetesSettings, override, read_settings
 from ctr_assets.launch.kubernetes.spark_application import spark_application
+from ctr_assets.launch.kubernetes.train_job import train_job
 from ctr_assets.problems import SettingsError
 
 BY_HAND = "by-hand"
 """Run id and code location of a resource that no Dagster run owns: the orphan sweeper leaves it alone."""
 
 
-def render(engine: str, job_name: str, params_json: str, name: str | None, settings: KubernetesSettings) -> str:
-    """The manifest as YAML. The job reports on its own log. Raises ValueError, which says what to change."""
+def render(kind: str, job_name: str, params_json: str, name: str | None, settings: KubernetesSettings) -> str:
+    """The manifest as YAML. The job reports on its own log. Raises ValueError or SettingsError: what to change.
+
+    ``kind`` is spark, pytorchjob or trainjob.
+    """
     try:
         params = json.loads(params_json)
     except json.JSONDecodeError as e:
@@ -32,10 +36,11 @@ def render(engine: str, job_name: str, params_json: str, name: str | None, setti
     job = JobDescription(job_name, params, tuple(params.get("days", [day])))
     name = name or resource_name(BY_HAND, job_name, job.partitions, 0)
     owner = labels(BY_HAND, BY_HAND, job_name, job.partitions, BY_HAND, 0)
-    if engine == "spark":
+    if kind == "spark":
         manifest = spark_application(job, name, owner, {}, settings.cluster, settings.spark)
     else:
-        manifest = pytorch_job(job, name, owner, {}, settings.cluster, settings.pytorch)
+        build = train_job if kind == "trainjob" else pytorch_job
+        manifest = build(job, name, owner, {}, settings.cluster, settings.pytorch)
     return as_yaml(manifest)
 
 
@@ -65,6 +70,12 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ctr_assets.launch", description=__doc__)
     command = parser.add_subparsers(required=True).add_parser("render", help="print the manifest of a job as YAML")
     command.add_argument("engine", choices=["spark", "pytorch"])
+    command.add_argument(
+        "--pytorch-kind",
+        choices=["pytorchjob", "trainjob"],
+        default="pytorchjob",
+        help="what a PyTorch job becomes (default: pytorchjob)",
+    )
     command.add_argument("job", choices=[*SPARK_JOBS, *PYTORCH_JOBS], metavar="JOB", help="a job of ctr_assets.jobs")
     command.add_argument("--params", required=True, metavar="JSON", help="the job's parameters (see its Params class)")
     command.add_argument("--name", help="name of the resource; by default the same for the same job and days")
@@ -81,7 +92,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = read_settings(args.settings) if args.settings else KubernetesSettings()
         settings = override(settings, changes(args.engine, args.assignments))
-        print(render(args.engine, args.job, args.params, args.name, settings), end="")
+        kind = "spark" if args.engine == "spark" else args.pytorch_kind
+        print(render(kind, args.job, args.params, args.name, settings), end="")
     except (SettingsError, ValueError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 2

@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKER = ROOT / "docker"
 OVERLAYS = ("gke", "kind")
+TRAINJOB_OVERLAYS = ("gke-trainjob", "kind-trainjob")
+"""The same where PyTorch jobs are TrainJobs."""
 LOCK = (ROOT / "requirements.lock").read_text()
 LOCKED = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK, re.MULTILINE))
 """Package, as PyPI normalizes its name -> its version."""
@@ -42,7 +44,7 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 @cache
 def rendered(name: str) -> tuple[dict[str, Any], ...]:
     """What ``kubectl apply -k`` would send of an overlay, or of a kustomization that stands beside them."""
-    folder = DEPLOY / "kustomize" / ("overlays" if name in OVERLAYS else "") / name
+    folder = DEPLOY / "kustomize" / ("overlays" if name in (*OVERLAYS, *TRAINJOB_OVERLAYS) else "") / name
     command = [str(KUBECTL), "kustomize", str(folder)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr

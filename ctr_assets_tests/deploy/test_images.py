@@ -73,8 +73,9 @@ def test_charts_and_operators_are_the_recorded_versions():
     assert LOCKED["dagster"] == IMAGES["DAGSTER_CHART"]
     assert f"--version {IMAGES['DAGSTER_CHART']} " in (DEPLOY / "helm/dagster-values.yaml").read_text()
     assert f"--version {IMAGES['SPARK_OPERATOR_CHART']} " in (DEPLOY / "helm/spark-operator-values.yaml").read_text()
-    operator = yaml.safe_load((DEPLOY / "kustomize/training-operator/kustomization.yaml").read_text())
-    assert [resource.rsplit("?ref=")[1] for resource in operator["resources"]] == [IMAGES["TRAINING_OPERATOR"]]
+    for operator, version in (("training-operator", "TRAINING_OPERATOR"), ("trainer", "TRAINER")):
+        installed = yaml.safe_load((DEPLOY / "kustomize" / operator / "kustomization.yaml").read_text())
+        assert [resource.rsplit("?ref=")[1] for resource in installed["resources"]] == [IMAGES[version]]
 
 
 def test_the_readmes_commands_have_the_same_versions():

@@ -4,9 +4,12 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from ctr_assets.launch.kubernetes.settings import read_settings
+from ctr_assets.launch.kubernetes.train_job import problems_of_runtime
 from ctr_assets.serving.__main__ import parser
 from ctr_assets.serving.server import GRACE_SECONDS
-from ctr_assets_tests.deploy.files import DEPLOY, OVERLAYS, one, rendered, values
+from ctr_assets_tests.deploy.files import DEPLOY, OVERLAYS, TRAINJOB_OVERLAYS, one, rendered, values
+from ctr_assets_tests.kubernetes.crds import violations
 
 READ = {"get", "list", "watch"}
 CUSTOM = {"create", "get", "list", "watch", "patch", "delete"}
@@ -18,6 +21,13 @@ LAUNCHER = {
     ("", "pods"): READ,
     ("", "pods/log"): {"get"},
     ("", "events"): READ,
+}
+TRAINJOB_LAUNCHER = LAUNCHER | {
+    ("trainer.kubeflow.org", "trainjobs"): READ | {"create", "delete"},
+    ("trainer.kubeflow.org", "trainingruntimes"): {"get"},
+    ("jobset.x-k8s.io", "jobsets"): {"get", "list", "delete"},
+    ("batch", "jobs"): {"get", "list"},
+    ("", "configmaps"): {"get"},
 }
 RUN_LAUNCHER = {
     ("batch", "jobs"): READ | {"create", "delete"},
@@ -74,6 +84,26 @@ def test_a_misspelt_field_would_be_found():
 )
 def test_a_service_account_may_do_exactly_what_it_does(overlay, service_account, wanted):
     assert rights(overlay, service_account) == wanted
+
+
+@pytest.mark.parametrize("overlay", TRAINJOB_OVERLAYS)
+def test_where_jobs_are_train_jobs_the_launcher_may_do_that_too_and_no_more(overlay):
+    assert rights(overlay, "ctr-run") == TRAINJOB_LAUNCHER
+    assert rights(overlay, "ctr-pytorch") == {}
+
+
+@pytest.mark.parametrize("overlay", TRAINJOB_OVERLAYS)
+def test_where_jobs_are_train_jobs_there_is_their_runtime_and_it_fits_the_settings(overlay):
+    runtime = one(overlay, "TrainingRuntime", "ctr-pytorch")
+    assert violations(runtime) == []
+    assert runtime["metadata"]["namespace"] == "ctr-assets"
+    base = overlay.removesuffix("-trainjob")
+    settings = read_settings(DEPLOY / "kustomize" / "overlays" / base / "settings.yaml")
+    assert problems_of_runtime(runtime, settings.cluster) == []
+    others = [o for o in rendered(overlay) if o["kind"] != "TrainingRuntime"]
+    for found in others:
+        kubernetes_validate.validate(found, "1.36", strict=True)
+    assert len(others) == len(rendered(base)) + 2
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -44,7 +44,10 @@ def test_versions_are_those_of_images_env():
 def test_what_is_waited_for_and_forwarded_is_what_the_overlay_makes():
     made = {f"{o['kind'].lower()}/{o['metadata']['name']}" for o in rendered("kind")}
     waited = re.findall(r"(?:deployment|job|service)/[\w-]+", "\n".join(COMMANDS))
-    of_charts = ("deployment/training-operator", "deployment/dagster-daemon")
+    of_charts = (
+        *("deployment/training-operator", "deployment/dagster-daemon"),
+        *("deployment/kubeflow-trainer-controller-manager", "deployment/jobset-controller-manager"),
+    )
     assert set(waited) - set(of_charts) <= made
     port = values("dagster-values.yaml")["dagsterWebserver"]["service"]["port"]
     assert set(re.findall(r"webserver -o name\)\" 3000:(\d+)", GUIDE)) == {str(port)}
@@ -69,13 +72,16 @@ def test_kubectl_knows_every_option(command):
     assert all(flag in told for flag in flags), (ask, flags)
 
 
-def test_the_job_that_is_run_by_hand_renders(capsys, monkeypatch):
-    (command,) = (c for c in COMMANDS if "ctr_assets.launch render" in c)
+BY_HAND = [command for command in COMMANDS if "ctr_assets.launch render" in command]
+
+
+@pytest.mark.parametrize(("command", "kind"), zip(BY_HAND, ("SparkApplication", "TrainJob"), strict=True))
+def test_the_job_that_is_run_by_hand_renders(command, kind, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     quoted = re.findall(r"'([^']*)'|(\S+)", command.split(" | ")[0])
     words = [one or other for one, other in quoted]
     assert render(words[3:]) == 0
-    assert yaml.safe_load(capsys.readouterr().out)["kind"] == "SparkApplication"
+    assert yaml.safe_load(capsys.readouterr().out)["kind"] == kind
 
 
 def test_the_settings_of_the_kueue_part_are_settings():

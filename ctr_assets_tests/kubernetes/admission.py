@@ -4,8 +4,9 @@ import re
 import uuid
 from typing import Any
 
+from ctr_assets_tests.kubernetes import trainer_webhooks
 from ctr_assets_tests.kubernetes.errors import ApiError, bad_request, cause, invalid_object
-from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, TRAIN_JOBS, Json, Resource
 from ctr_assets_tests.kubernetes.schemas import SCHEMAS, prune, violations
 
 MAX_ANNOTATION_BYTES = 262144
@@ -71,11 +72,20 @@ def validate(resource: Resource, obj: Json) -> None:
     if resource.is_custom:
         without_status = {key: value for key, value in obj.items() if key != "status"}
         found = violations(without_status, SCHEMAS[resource], "")
-        causes += [*found, RULES_NOT_CHECKED] if found and resource == PYTORCH_JOBS else found
+        causes += found + _not_checked(resource, found)
+        if resource == TRAIN_JOBS and not found:
+            causes += trainer_webhooks.rule_causes(obj)
     if resource == JOBS:
         causes += _job_causes(obj)
     if causes:
         raise invalid_object(resource, metadata["name"], causes)
+
+
+def _not_checked(resource: Resource, found: list[Json]) -> list[Json]:
+    """That rules were left out; Trainer's are not where only a value is wrong."""
+    is_malformed = any(one["reason"] in ("FieldValueRequired", "FieldValueTypeInvalid") for one in found)
+    leaves_out = bool(found) if resource == PYTORCH_JOBS else is_malformed and resource == TRAIN_JOBS
+    return [RULES_NOT_CHECKED] if leaves_out else []
 
 
 def validate_status(resource: Resource, obj: Json) -> None:
@@ -83,8 +93,7 @@ def validate_status(resource: Resource, obj: Json) -> None:
     name = obj["metadata"]["name"]
     if resource.is_custom:
         found = violations(obj.get("status"), SCHEMAS[resource].properties["status"], "status", is_status=True)
-        if found and resource == PYTORCH_JOBS:
-            found.append(RULES_NOT_CHECKED)
+        found += _not_checked(resource, found)
     elif resource == JOBS:
         found = _job_status_causes(obj.get("status") or {})
     else:
@@ -99,6 +108,8 @@ def set_defaults(resource: Resource, obj: Json) -> list[str]:
         obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
         obj["spec"].setdefault("restartPolicy", "Always")
         obj["spec"].setdefault("terminationGracePeriodSeconds", 30)
+    if resource == TRAIN_JOBS:
+        trainer_webhooks.set_defaults(obj)
     if resource != JOBS:
         return []
     uid, name = obj["metadata"].setdefault("uid", str(uuid.uuid4())), obj["metadata"]["name"]
@@ -182,8 +193,10 @@ def _job_status_causes(status: Json) -> list[Json]:
 
 
 def check_immutable(resource: Resource, present: Json, new: Json) -> None:
-    """Raises 422 for a change of a Job's or pod's spec that the server refuses."""
+    """Raises 422 for a change of a Job's, TrainJob's or pod's spec that the server refuses; 403 for its webhook."""
     name = new["metadata"]["name"]
+    if resource == TRAIN_JOBS:
+        trainer_webhooks.check_change(present, new)
     if resource == JOBS:
         causes = []
         for field in ("completions", "selector", "completionMode", "template"):

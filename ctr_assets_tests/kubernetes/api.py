@@ -37,7 +37,7 @@ class Api:
     def __init__(self, store: Store, garbage: GarbageCollector, logs: Logs, faults: Faults) -> None:
         self.store, self.garbage, self.faults = store, garbage, faults
         self.creator = Creator(store, faults)
-        self.updater = Updater(store, garbage)
+        self.updater = Updater(store, garbage, self.creator)
         self.pods = PodEndpoints(store, garbage, logs, faults)
 
     def answer(self, request: Request, user: str, is_over: Callable[[], bool]) -> Answer:
@@ -92,6 +92,9 @@ class Api:
 
     def _delete(self, resource: Resource, path: ApiPath, request: Request) -> Answer:
         options = _delete_options(request)
+        if "dryRun" in request.query:
+            uid = self.store.get(resource, path.namespace, path.name)["metadata"]["uid"]
+            return Answer(json=success(resource, path.name, uid))
         warnings = [ORPHANS] if resource == JOBS and options.policy is None else []
         try:
             obj, is_gone = self.garbage.delete(resource, path.namespace, path.name, options)

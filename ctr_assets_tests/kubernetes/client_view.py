@@ -21,7 +21,7 @@ METADATA = frozenset(
 )
 JOB_SPEC = ("backoffLimit", "completions", "parallelism", "suspend", "completionMode", "manualSelector")
 EVENT = ("reason", "type", "message", "count", "series", "involvedObject", "reportingComponent")
-CUSTOM_KINDS = ("SparkApplication", "PyTorchJob")
+CUSTOM_KINDS = ("SparkApplication", "PyTorchJob", "TrainJob")
 
 
 def view(body: Any) -> Any:
@@ -93,7 +93,9 @@ def without_times(value: Any) -> Any:
 def _status_view(body: Json) -> Json:
     details = dict(body.get("details") or {})
     # Go walks its maps in any order: several causes come in any order.
-    causes = sorted((one["reason"], one.get("field", ""), _text(one["message"])) for one in details.pop("causes", []))
+    causes = sorted(
+        (one.get("reason", ""), one.get("field", ""), _text(one["message"])) for one in details.pop("causes", [])
+    )
     message = _text(body.get("message", ""))
     if len(causes) > 1:
         message = message.partition(" is invalid: ")[0]

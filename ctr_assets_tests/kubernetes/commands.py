@@ -43,6 +43,13 @@ def plain_env(env: Sequence[Json]) -> dict[str, str]:
     return {one["name"]: str(one["value"]) for one in env if "value" in one}
 
 
+def field_env(env: Sequence[Json], metadata: Json) -> dict[str, str]:
+    """The variables that come from a label or an annotation of the pod, or are its name."""
+    paths = {one["name"]: one.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath", "") for one in env}
+    found = {name: path.removeprefix("metadata.").rstrip("']").partition("['") for name, path in paths.items() if path}
+    return {name: metadata[part][key] if key else metadata[part] for name, (part, _, key) in found.items()}
+
+
 def secret_env(env: Sequence[Json], read: Callable[[str, str], str]) -> dict[str, str]:
     """The variables that come from secrets; `read` takes a secret's name and key."""
     references = {one["name"]: one.get("valueFrom", {}).get("secretKeyRef") for one in env}

@@ -1,4 +1,4 @@
-"""Events as the three kinds of senders write them: the scheduler's without count, the others' counted and modified."""
+"""Events as their senders write them: the scheduler's, Trainer's and JobSet's in series, the others' counted."""
 
 import uuid
 
@@ -17,9 +17,9 @@ class EventRecorder:
         self._store = store
 
     def of_operator(self, component: str, resource: Resource, obj: Json, reason: str, message: str) -> None:
-        bad = ("Fail", "Error", "Err", "BackOff", "Backoff", "Unsched", "Pending", "Suspend")
+        bad = ("Fail", "Error", "Err", "BackOff", "Backoff", "Unsched", "Pending", "Suspend", "Deadline")
         is_bad = any(word in reason for word in bad)
-        normal = ("PyTorchJobFailed", "SparkExecutorPending")
+        normal = ("PyTorchJobFailed", "SparkExecutorPending", "Suspended")
         type_ = "Warning" if is_bad and reason not in normal else "Normal"
         source = {"source": {"component": component}, "reportingComponent": component, "reportingInstance": ""}
         self._counted(resource, obj, reason, message, type_, source)
@@ -31,17 +31,25 @@ class EventRecorder:
         self._counted(PODS, pod, reason, message, type_, source, where)
 
     def of_scheduler(self, pod: Json, reason: str, message: str) -> None:
+        is_bound = reason == "Scheduled"
+        event = _event(PODS, pod, reason, message, "Normal" if is_bound else "Warning")
+        self._in_series(pod, event, SCHEDULER, "Binding" if is_bound else "Scheduling")
+
+    def of_controller(self, component: str, resource: Resource, obj: Json, reason: str, message: str) -> None:
+        """Of Trainer and JobSet, which write as the scheduler does."""
+        type_ = "Warning" if "Fail" in reason else "Normal"
+        self._in_series(obj, _event(resource, obj, reason, message, type_), component, "Reconciling")
+
+    def _in_series(self, obj: Json, event: Json, component: str, action: str) -> None:
         with self._store.changed:
-            found = self._find(pod, reason, message)
+            found = self._find(obj, event["reason"], event["message"])
             if found is not None:
                 series = found.get("series", {"count": 1})
                 found["series"] = {"count": series["count"] + 1, "lastObservedTime": now_micro()}
                 self._store.write(EVENTS, found)
                 return
-            event = _event(PODS, pod, reason, message, "Normal" if reason == "Scheduled" else "Warning")
             event |= {"source": {}, "firstTimestamp": None, "lastTimestamp": None, "eventTime": now_micro()}
-            event["action"] = "Binding" if reason == "Scheduled" else "Scheduling"
-            event |= {"reportingComponent": SCHEDULER, "reportingInstance": f"{SCHEDULER}-{NODE}"}
+            event |= {"action": action, "reportingComponent": component, "reportingInstance": f"{component}-{NODE}"}
             self._store.create(EVENTS, event)
 
     def _counted(

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import requests
 
+from ctr_assets_tests.kubernetes.patches import APPLY, JSON_PATCH, MERGE, STRATEGIC
 from ctr_assets_tests.kubernetes.resources import Json
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.timestamps import nanosecond_stamp, parse_nanoseconds
@@ -53,6 +54,8 @@ class Exchanger:
         request, step = exchange["request"], exchange["step"]
         target, _, query = request["path"].partition("?")
         headers = {"User-Agent": AGENT} | dict(request["headers"])
+        if request["method"] == "PATCH" and headers.get("content-type") == "application/json":
+            headers["content-type"] = _patch_type(request["body"], step)
         if request.get("as") == NOBODY:
             headers["Authorization"] = f"Bearer {NOBODY_TOKEN}"
         elif "as" in request:
@@ -162,6 +165,15 @@ class Exchanger:
         if size is not None:
             body["metadata"]["annotations"]["k"] = "x" * size
         return body
+
+
+def _patch_type(body: Any, step: str) -> str:
+    """What the client sent where the recording has its default; that would be refused (415)."""
+    if step == "server-side apply":
+        return APPLY
+    if "strategic" in step:
+        return STRATEGIC
+    return JSON_PATCH if isinstance(body, list) else MERGE
 
 
 def nanoseconds_now() -> int:

@@ -1,16 +1,22 @@
 """Deletion: preconditions, the three propagation policies, owner references and the grace period of pods."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ctr_assets_tests.kubernetes.errors import modified, wrong_uid
-from ctr_assets_tests.kubernetes.resources import JOBS, PODS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import JOBS, PODS, TRAIN_JOBS, Json, Resource
 from ctr_assets_tests.kubernetes.storage import Key, Store, key_of
 from ctr_assets_tests.kubernetes.timestamps import now
 
 DEFAULT_GRACE_SECONDS = 30
 FINISHED_PHASES = ("Succeeded", "Failed")
+COLLECTED_LATER = (TRAIN_JOBS,)
+COLLECT_SECONDS = 0.2
+"""How long what these owned stays: recorded are 0.05 to 0.3 s, in which Trainer acts on what stands there."""
+GARBAGE_FINALIZERS = ("foregroundDeletion", "orphan")
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class DeleteOptions:
 
 
 class GarbageCollector:
-    """Deletes objects of a store, and whatever they own. Works at once, within the call.
+    """Deletes objects of a store, and whatever they own. Works at once, within the call, but for COLLECTED_LATER.
 
     A running pod stays until its kubelet, which `claims` it, calls `pod_ended`, or until its grace is over.
     `grace_scale` shortens that waiting; what the objects say of it stays as the client asked.
@@ -31,8 +37,10 @@ class GarbageCollector:
     def __init__(self, store: Store, grace_scale: float) -> None:
         self.store = store
         self.grace_scale = grace_scale
+        self.collect_seconds = COLLECT_SECONDS
         self.claimed: set[str] = set()
         self._deadlines: dict[str, tuple[float, Key]] = {}
+        self._due: list[tuple[float, Callable[[], None]]] = []
 
     def delete(self, resource: Resource, namespace: str, name: str, options: DeleteOptions) -> tuple[Json, bool]:
         """The object as the answer shows it, and whether it is gone. Raises 404, and 409 for a failed precondition."""
@@ -49,6 +57,13 @@ class GarbageCollector:
             policy = options.policy or ("Orphan" if resource == JOBS else "Background")
             if policy in ("Foreground", "Orphan"):
                 return self._delete_with_finalizer(key, obj, policy), False
+            if held := metadata.get("finalizers"):
+                # This delete takes the place of an earlier one with another policy.
+                metadata["finalizers"] = [one for one in held if one not in GARBAGE_FINALIZERS]
+                obj = self.store.write(resource, obj)
+                if metadata["finalizers"] != held and not metadata["finalizers"]:
+                    self._collect_later(resource, metadata["uid"])
+                    return obj, True
             if metadata.get("finalizers"):
                 return self._mark(key, obj, []), False
             self._remove(key, metadata["uid"])
@@ -69,9 +84,16 @@ class GarbageCollector:
         with self.store.changed:
             self._collect(uid)
 
-    def end_overdue_pods(self) -> float | None:
-        """Remove the pods whose grace is over and that no kubelet holds; seconds to the next such, if any."""
+    def do_what_is_due(self) -> float | None:
+        """Collect what waits for it, and remove the pods whose grace is over and that no kubelet holds.
+
+        The moment of the next such thing, if there is any.
+        """
         with self.store.changed:
+            due = [act for moment, act in self._due if moment <= time.monotonic()]
+            self._due = [one for one in self._due if one[1] not in due]
+            for act in due:
+                act()
             for uid, (deadline, key) in list(self._deadlines.items()):
                 pod = self.store.find(*key)
                 if pod is None or pod["metadata"]["uid"] != uid or uid in self.claimed:
@@ -79,7 +101,8 @@ class GarbageCollector:
                 elif deadline <= time.monotonic():
                     del self._deadlines[uid]
                     self.pod_ended(key, uid)
-            return min((d for d, _ in self._deadlines.values()), default=None)
+            moments = [moment for moment, _ in [*self._deadlines.values(), *self._due]]
+            return min(moments, default=None)
 
     def _delete_pod(self, key: Key, pod: Json, grace_seconds: int | None) -> Json:
         grace = grace_seconds
@@ -105,14 +128,20 @@ class GarbageCollector:
             return obj
         answer = self._mark(key, obj, [finalizer])
         uid = obj["metadata"]["uid"]
-        for resource, dependent in self._dependents(uid):
-            if policy == "Orphan":
+        dependents = self._dependents(uid)
+        if policy == "Orphan":
+            for resource, dependent in dependents:
                 self._drop_owner(resource, dependent, uid)
-            else:
+        else:
+            self._delete_foreground(dependents)
+        self._do(partial(self._finish, key, finalizer), is_later=key[0] in COLLECTED_LATER)
+        return answer
+
+    def _delete_foreground(self, dependents: list[tuple[Resource, Json]]) -> None:
+        for resource, dependent in dependents:
+            if "deletionTimestamp" not in dependent["metadata"]:
                 _, namespace, name = key_of(resource, dependent)
                 self.delete(resource, namespace, name, DeleteOptions("Foreground" if resource != PODS else None))
-        self._finish(key, finalizer)
-        return answer
 
     def _mark(self, key: Key, obj: Json, finalizers: list[str]) -> Json:
         if "deletionTimestamp" in obj["metadata"] and not finalizers:
@@ -127,7 +156,9 @@ class GarbageCollector:
         obj = self.store.find(*key)
         if obj is None or finalizer not in obj["metadata"].get("finalizers", []):
             return
-        if finalizer == "foregroundDeletion" and self._dependents(obj["metadata"]["uid"]):
+        if finalizer == "foregroundDeletion" and (dependents := self._dependents(obj["metadata"]["uid"])):
+            if key[0] in COLLECTED_LATER:
+                self._delete_foreground(dependents)
             return
         if obj["metadata"]["finalizers"] == [finalizer]:
             self._remove(key, obj["metadata"]["uid"])
@@ -138,11 +169,21 @@ class GarbageCollector:
     def _remove(self, key: Key, uid: str) -> None:
         owners = (self.store.find(*key) or {"metadata": {}})["metadata"].get("ownerReferences", [])
         self.store.remove(key)
-        self._collect(uid)
+        self._collect_later(key[0], uid)
         for owner in owners:
             for resource, obj in self.store.everything():
                 if obj["metadata"]["uid"] == owner["uid"]:
-                    self._finish(key_of(resource, obj), "foregroundDeletion")
+                    finish = partial(self._finish, key_of(resource, obj), "foregroundDeletion")
+                    self._do(finish, is_later=resource in COLLECTED_LATER)
+
+    def _collect_later(self, owner: Resource, uid: str) -> None:
+        self._do(partial(self._collect, uid), is_later=owner in COLLECTED_LATER)
+
+    def _do(self, act: Callable[[], None], is_later: bool) -> None:
+        if is_later:
+            self._due.append((time.monotonic() + self.collect_seconds, act))
+        else:
+            act()
 
     def _collect(self, uid: str) -> None:
         """Background collection of what an object that is gone owned; other owners keep a dependent alive."""

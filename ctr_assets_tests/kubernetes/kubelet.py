@@ -152,6 +152,8 @@ class Kubelet:
         self.events.of_kubelet(pod, "Started", "Container started")
         self._edit(pod, pod_states.run)
         exit_code, reason = workload.wait()
+        if reason == "StartError":
+            self.events.of_kubelet(pod, "Failed", "Error: failed to start container", "Warning")
         while restarts and exit_code != 0 and not run.is_deleted.is_set():
             self._end_container(pod, exit_code, reason, will_restart=True)
             run.is_deleted.wait(RESTART_SECONDS / self.speed)

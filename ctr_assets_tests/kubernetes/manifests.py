@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, Json
+from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, TRAIN_JOBS, TRAINING_RUNTIMES, Json
 
 NAMESPACE = "ml"
 
@@ -24,6 +24,23 @@ def pytorch_job(name: str, *command: str, workers: int = 0, restart_policy: str 
     spec = {"pytorchReplicaSpecs": specs, "runPolicy": run_policy}
     api_version = PYTORCH_JOBS.api_version
     return {"apiVersion": api_version, "kind": "PyTorchJob", "metadata": {"name": name}, "spec": spec}
+
+
+def train_job(name: str, *command: str, nodes: int = 1, **spec: Any) -> Json:
+    trainer = {"image": "localhost/torch:1", "numNodes": nodes, "numProcPerNode": 1, "command": list(command)}
+    body = {"runtimeRef": {"name": "ctr-torch", "kind": "TrainingRuntime"}, "trainer": trainer} | spec
+    return {"apiVersion": TRAIN_JOBS.api_version, "kind": "TrainJob", "metadata": {"name": name}, "spec": body}
+
+
+def training_runtime(**job_set: Any) -> Json:
+    """What :func:`train_job` names."""
+    container = {"name": "node", "image": "localhost/torch:1"}
+    template = {"spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 5, "containers": [container]}}
+    step = {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}}
+    node = {"name": "node", "template": {"metadata": step, "spec": {"backoffLimit": 0, "template": template}}}
+    spec = {"mlPolicy": {"numNodes": 1, "torch": {}}, "template": {"spec": {"replicatedJobs": [node]} | job_set}}
+    kind = {"apiVersion": TRAINING_RUNTIMES.api_version, "kind": TRAINING_RUNTIMES.kind}
+    return kind | {"metadata": {"name": "ctr-torch", "namespace": NAMESPACE}, "spec": spec}
 
 
 def job(name: str, **spec: Any) -> Json:

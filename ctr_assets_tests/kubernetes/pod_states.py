@@ -11,9 +11,9 @@ NODE_ADDRESS = "10.244.0.1"
 
 
 def main_container(pod: Json) -> Json:
-    """The container that the operators look at: the first one, or the one named as the PyTorch operator wants it."""
+    """The container that the operators look at: the first one, or the one named as those of PyTorch want it."""
     containers: list[Json] = pod["spec"]["containers"]
-    return next((one for one in containers if one["name"] == "pytorch"), containers[0])
+    return next((one for one in containers if one["name"] in ("pytorch", "node")), containers[0])
 
 
 def schedule(pod: Json) -> None:

@@ -1,6 +1,7 @@
 """What both operators have in common: one custom resource that they play, its status and its pods."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -8,10 +9,14 @@ from ctr_assets_tests.kubernetes import pod_states
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.garbage import DeleteOptions
 from ctr_assets_tests.kubernetes.kubelet import Kubelet
-from ctr_assets_tests.kubernetes.resources import PODS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import PODS, PYTORCH_JOBS, SPARK_APPLICATIONS, TRAIN_JOBS, Json, Resource
 from ctr_assets_tests.kubernetes.scenarios import Interruption, Scenario
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.workloads import ScriptedWorkload, Workload
+
+BEGUN_ANEW = (SPARK_APPLICATIONS, PYTORCH_JOBS)
+"""Played from the beginning when they are resumed; the other plays see to a suspension themselves."""
+LOOK_SECONDS = 0.1
 
 
 class GoneError(Exception):
@@ -33,7 +38,9 @@ class Played:
     scenario: Scenario
     component: str
     speed: float
+    away: set[str]
     is_gone: threading.Event = field(default_factory=threading.Event)
+    _seen_version: int = 0
 
     @property
     def name(self) -> str:
@@ -67,8 +74,8 @@ class Played:
         return bool(spec.get("suspend") or spec.get("runPolicy", {}).get("suspend"))
 
     def heed_suspension(self) -> None:
-        """Raises SuspendedError. A Job's suspension is not played."""
-        if self.resource.is_custom and self.is_suspended():
+        """Raises SuspendedError."""
+        if self.resource in BEGUN_ANEW and self.is_suspended():
             raise SuspendedError
 
     def wait_while(self, is_so: Callable[[], bool]) -> None:
@@ -82,9 +89,13 @@ class Played:
     def present(self) -> Json:
         """The resource as it stands. Raises GoneError."""
         found = self.server.store.find(self.resource, self.namespace, self.name)
-        if found is None or found["metadata"]["uid"] != self.uid or "deletionTimestamp" in found["metadata"]:
+        if found is None or found["metadata"]["uid"] != self.uid or self.is_left_alone(found):
             raise GoneError
         return found
+
+    def is_left_alone(self, obj: Json) -> bool:
+        """Whether its operator is through with it, as it is being deleted. Trainer does not look at that."""
+        return "deletionTimestamp" in obj["metadata"] and self.resource != TRAIN_JOBS
 
     def set_status(self, status: Json) -> None:
         """Raises GoneError."""
@@ -96,13 +107,19 @@ class Played:
     def event(self, reason: str, message: str) -> None:
         self.kubelet.events.of_operator(self.component, self.resource, self.object, reason, message)
 
+    def event_in_series(self, reason: str, message: str) -> None:
+        self.kubelet.events.of_controller(self.component, self.resource, self.object, reason, message)
+
     def owner_reference(self) -> Json:
         named = {"apiVersion": self.resource.api_version, "kind": self.resource.kind, "name": self.name}
         return named | {"uid": self.uid, "controller": True, "blockOwnerDeletion": True}
 
-    def create_pod(self, name: str, labels: dict[str, str], spec: Json, owners: list[Json]) -> Json:
+    def create_pod(
+        self, name: str, labels: dict[str, str], spec: Json, owners: list[Json], annotations: Json | None = None
+    ) -> Json:
         """Raises GoneError, and 409 where a pod of that name is still there."""
-        metadata = {"name": name, "namespace": self.namespace, "labels": labels, "ownerReferences": owners}
+        metadata: Json = {"name": name, "namespace": self.namespace, "labels": labels, "ownerReferences": owners}
+        metadata |= {"annotations": annotations} if annotations else {}
         defaults = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 30}
         pod: Json = {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": defaults | spec}
         with self.server.store.changed:
@@ -131,6 +148,23 @@ class Played:
         if self.is_gone.is_set():
             raise GoneError
         self.heed_suspension()
+
+    def wait_for_own_change(self) -> None:
+        """Until an object is written whose name begins with this one's, or a little later; longer while it is away.
+
+        Raises GoneError.
+        """
+        deadline = time.monotonic() + LOOK_SECONDS
+        while self.component in self.away or not (self._has_changed() or time.monotonic() > deadline):
+            with self.server.store.changed:
+                self.server.store.changed.wait(LOOK_SECONDS)
+            if self.is_gone.is_set():
+                raise GoneError
+
+    def _has_changed(self) -> bool:
+        changes = self.server.store.changes_after(self._seen_version)
+        self._seen_version = changes[-1].version if changes else self._seen_version
+        return any(one.object["metadata"]["name"].startswith(self.name) for one in changes)
 
     def workload(self, process: Callable[[], Workload]) -> Workload:
         """The process, or the script that the scenario puts in its place."""

@@ -65,7 +65,7 @@ def _cut(value: Any) -> Any:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m ctr_assets_tests.kubernetes.record", description=__doc__)
     parser.add_argument(
-        "manifest", type=Path, help="one SparkApplication, PyTorchJob or Job; its name is the transcript's"
+        "manifest", type=Path, help="one SparkApplication, PyTorchJob, TrainJob or Job; its name is the transcript's"
     )
     parser.add_argument("--seconds", type=int, default=60, help="how long to record (default: 60)")
     parser.add_argument("--folder", type=Path, default=TRANSCRIPTS, help="where to (default: recorded/transcripts)")

@@ -7,7 +7,7 @@ from ctr_assets_tests.kubernetes.resources import Json
 
 RECORDED = Path(__file__).parent / "recorded"
 TRANSCRIPTS = RECORDED / "transcripts"
-SIDE_STREAMS = ("actions", "events", "pods", "services")
+SIDE_STREAMS = ("actions", "events", "jobs", "jobsets", "pods", "services")
 
 
 def exchange_files() -> set[str]:

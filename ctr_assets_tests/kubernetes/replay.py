@@ -2,10 +2,10 @@
 
 from ctr_assets_tests.kubernetes.reconciling import Played
 from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript
-from ctr_assets_tests.kubernetes.resources import EVENTS, PODS, SERVICES, Json, Resource
+from ctr_assets_tests.kubernetes.resources import EVENTS, JOB_SETS, JOBS, PODS, SERVICES, Json, Resource
 from ctr_assets_tests.kubernetes.storage import key_of
 
-SIDES = {"pods": PODS, "events": EVENTS, "services": SERVICES}
+SIDES = {"pods": PODS, "events": EVENTS, "services": SERVICES, "jobs": JOBS, "jobsets": JOB_SETS}
 
 
 def replay(played: Played, name: str) -> None:

@@ -46,6 +46,12 @@ SPARK_APPLICATIONS = Resource(
     "sparkoperator.k8s.io", "v1beta2", "sparkapplications", "SparkApplication", is_custom=True, has_status=True
 )
 PYTORCH_JOBS = Resource("kubeflow.org", "v1", "pytorchjobs", "PyTorchJob", is_custom=True, has_status=True)
+TRAIN_JOBS = Resource("trainer.kubeflow.org", "v1alpha1", "trainjobs", "TrainJob", is_custom=True, has_status=True)
+TRAINING_RUNTIMES = Resource("trainer.kubeflow.org", "v1alpha1", "trainingruntimes", "TrainingRuntime", is_custom=True)
+CLUSTER_TRAINING_RUNTIMES = Resource(
+    "trainer.kubeflow.org", "v1alpha1", "clustertrainingruntimes", "ClusterTrainingRuntime", is_custom=True
+)
+JOB_SETS = Resource("jobset.x-k8s.io", "v1alpha2", "jobsets", "JobSet", is_custom=True, has_status=True)
 JOBS = Resource("batch", "v1", "jobs", "Job", has_status=True, fields=frozenset({"status.successful"}))
 PODS = Resource("", "v1", "pods", "Pod", has_status=True, fields=POD_FIELDS)
 EVENTS = Resource("", "v1", "events", "Event", fields=EVENT_FIELDS)
@@ -53,7 +59,10 @@ SERVICES = Resource("", "v1", "services", "Service")
 CONFIG_MAPS = Resource("", "v1", "configmaps", "ConfigMap")
 SECRETS = Resource("", "v1", "secrets", "Secret")
 
-RESOURCES = (SPARK_APPLICATIONS, PYTORCH_JOBS, JOBS, PODS, EVENTS, SERVICES, CONFIG_MAPS, SECRETS)
+RESOURCES = (
+    *(SPARK_APPLICATIONS, PYTORCH_JOBS, TRAIN_JOBS, TRAINING_RUNTIMES, CLUSTER_TRAINING_RUNTIMES, JOB_SETS),
+    *(JOBS, PODS, EVENTS, SERVICES, CONFIG_MAPS, SECRETS),
+)
 
 
 def find_resource(group: str, version: str, plural: str) -> Resource | None:

@@ -6,6 +6,15 @@ from enum import Enum
 # The exit code of the recorded application error.
 RECORDED_EXIT_CODE = 7
 UNHEARD_OF = "Dreaming"
+NO_ROOM = (
+    'Error creating: pods "{pod}" is forbidden: exceeded quota: q, requested: requests.cpu=4, used: requests.cpu=0, '
+    "limited: requests.cpu=1"
+)
+UNSCHEDULABLE = (
+    "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are "
+    "available: 1 Preemption is not helpful for scheduling."
+)
+NO_ACCOUNT = 'error looking up service account ml/missing: serviceaccount "missing" not found'
 SUBMISSION_ERROR = (
     "failed to submit spark application: failed to run spark-submit: failed to run spark-submit: "
     'Exception in thread "main" io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: POST at: '
@@ -28,7 +37,8 @@ class Scenario:
 
     `after_seconds`, `seconds`, `submission_seconds`, `unheard_of_seconds` and `no_room_seconds` are real seconds: they
     are not scaled. The last but one is how long the resource says first what no recorded operator says, `UNHEARD_OF`;
-    the last is how long a PyTorchJob's pods are over a quota.
+    the last is how long the pods of a PyTorchJob or TrainJob are over a quota. `pods_refused`: why a TrainJob's never
+    come to be.
     """
 
     starts_process: bool = False
@@ -42,6 +52,7 @@ class Scenario:
     no_room_seconds: float | None = None
     interruption: Interruption | None = None
     after_seconds: float = 0.3
+    pods_refused: str | None = None
     cannot_pull: bool = False
     cannot_schedule: bool = False
     submission_error: str | None = None
@@ -62,6 +73,7 @@ SCENARIOS: dict[str, Scenario] = {
     "force_deleted": replace(RUN, interruption=Interruption.FORCE_DELETE),
     "image_cannot_be_pulled": Scenario(cannot_pull=True),
     "unschedulable": Scenario(cannot_schedule=True),
+    "pods_refused": Scenario(pods_refused=NO_ACCOUNT),
     "submission_failed": Scenario(submission_error=SUBMISSION_ERROR),
     "slow_start": replace(RUN, submission_seconds=1.0),
     "unheard_of": replace(RUN, unheard_of_seconds=1e6),

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ctr_assets_tests.kubernetes.errors import cause
-from ctr_assets_tests.kubernetes.resources import JOBS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import (
+    JOB_SETS,
+    JOBS,
+    PYTORCH_JOBS,
+    SPARK_APPLICATIONS,
+    TRAIN_JOBS,
+    TRAINING_RUNTIMES,
+    Json,
+    Resource,
+)
 
 JSON_TYPES = {"string": str, "integer": int, "boolean": bool, "object": dict, "array": list}
 
@@ -23,6 +32,7 @@ class Schema:
     required: tuple[str, ...] = ()
     enum: tuple[str, ...] = ()
     minimum: int | None = None
+    min_length: int = 0
 
 
 TEXT, NUMBER, YES_NO, ANY, LIST = (Schema(name) for name in ("string", "integer", "boolean", "object", "array"))
@@ -109,6 +119,34 @@ _JOB_SPEC = _fields(
     "podFailurePolicy selector successPolicy template",
 )
 
+_TRAIN_JOB_SPEC = _fields("managedBy", yes_no="suspend", objects="initializer") | {
+    "activeDeadlineSeconds": AT_LEAST_ONE,
+    "runtimeRef": Schema(
+        "object",
+        {"apiGroup": TEXT, "kind": TEXT, "name": Schema("string", min_length=1)},
+        required=("name",),
+    ),
+    "runtimePatches": Schema(
+        "array",
+        items=Schema(
+            "object",
+            {"manager": Schema("string", min_length=1), "time": TEXT, "trainingRuntimeSpec": ANY},
+            required=("manager",),
+        ),
+    ),
+    "trainer": Schema(
+        "object", _fields("image", "numNodes numProcPerNode", objects="resourcesPerNode", lists="args command env")
+    ),
+}
+_JOB_COUNTS = ("active", "failed", "name", "ready", "succeeded", "suspended")
+_TRAIN_JOB_STATUS = {
+    "conditions": Schema("array", items=_CONDITION),
+    "jobsStatus": Schema(
+        "array",
+        items=Schema("object", _fields("name", "active failed ready succeeded suspended"), required=_JOB_COUNTS),
+    ),
+}
+
 SCHEMAS: dict[Resource, Schema] = {
     SPARK_APPLICATIONS: Schema(
         "object",
@@ -142,6 +180,15 @@ SCHEMAS: dict[Resource, Schema] = {
             ),
         },
     ),
+    TRAIN_JOBS: Schema(
+        "object",
+        {
+            "spec": Schema("object", _TRAIN_JOB_SPEC, required=("runtimeRef",)),
+            "status": Schema("object", _TRAIN_JOB_STATUS),
+        },
+    ),
+    TRAINING_RUNTIMES: Schema("object", {"spec": ANY}),
+    JOB_SETS: Schema("object", {"spec": ANY, "status": ANY}),
     JOBS: Schema("object", {"spec": Schema("object", _JOB_SPEC), "status": ANY}),
 }
 
@@ -158,6 +205,9 @@ def prune(value: Any, schema: Schema, path: str = "") -> list[str]:
             elif schema.properties:
                 del value[key]
                 gone.append(here)
+    if isinstance(value, list) and schema.items is not None:
+        for i, below in enumerate(value):
+            gone += prune(below, schema.items, f"{path}[{i}]")
     return gone
 
 
@@ -177,6 +227,9 @@ def violations(value: Any, schema: Schema, path: str, is_status: bool = False) -
         return [cause(path, "FieldValueNotSupported", f'Unsupported value: "{value}": supported values: {supported}')]
     if isinstance(value, int) and schema.minimum is not None and value < schema.minimum:
         text = f"Invalid value: {value}: {told} in body should be greater than or equal to {schema.minimum}"
+        return [cause(path, "FieldValueInvalid", text)]
+    if isinstance(value, str) and len(value) < schema.min_length:
+        text = f'Invalid value: "{value}": {told} in body should be at least {schema.min_length} chars long'
         return [cause(path, "FieldValueInvalid", text)]
     found_causes: list[Json] = []
     if isinstance(value, dict):

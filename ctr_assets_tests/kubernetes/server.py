@@ -61,13 +61,13 @@ class FakeApiServer:
         self._watch_epoch = 0
         self._silent_epochs: set[int] = set()
         self._is_stopped = threading.Event()
-        self._reaper = threading.Thread(target=self._end_overdue_pods, name="fake-pod-reaper")
+        self._collector = threading.Thread(target=self._collect_garbage, name="fake-garbage-collector")
         self._timers: list[threading.Timer] = []
         self._clients: list[kubernetes.client.ApiClient] = []
 
     def __enter__(self) -> Self:
         self.accept_connections()
-        self._reaper.start()
+        self._collector.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +77,7 @@ class FakeApiServer:
         for client in self._clients:
             client.close()
         self.refuse_connections(loses_history=False)
-        self._reaper.join()
+        self._collector.join()
         if self.defects:
             raise RuntimeError(f"the fake API server failed {len(self.defects)} times") from self.defects[0]
 
@@ -250,9 +250,9 @@ class FakeApiServer:
         """There is room again."""
         self.api.creator.namespaces[namespace].quotas.pop(plural, None)
 
-    def _end_overdue_pods(self) -> None:
+    def _collect_garbage(self) -> None:
         while not self._is_stopped.is_set():
             with self.store.changed:
-                deadline = self.garbage.end_overdue_pods()
+                deadline = self.garbage.do_what_is_due()
                 wait = 0.25 if deadline is None else min(0.25, max(0.0, deadline - time.monotonic()))
                 self.store.changed.wait(wait)

@@ -11,10 +11,21 @@ from ctr_assets_tests.kubernetes.admission import set_defaults
 from ctr_assets_tests.kubernetes.exchanging import NOBODY, NOBODY_TOKEN, Exchanger
 from ctr_assets_tests.kubernetes.garbage import DeleteOptions
 from ctr_assets_tests.kubernetes.manifests import job
-from ctr_assets_tests.kubernetes.resources import JOBS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import (
+    CLUSTER_TRAINING_RUNTIMES,
+    JOBS,
+    PYTORCH_JOBS,
+    SPARK_APPLICATIONS,
+    TRAIN_JOBS,
+    TRAINING_RUNTIMES,
+    Json,
+    Resource,
+)
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.kubernetes.stage_node import QUIET, SHORT_SECONDS, NodeStage
 from ctr_assets_tests.kubernetes.timestamps import now
+from ctr_assets_tests.kubernetes.train_job_runs import runtimes
+from ctr_assets_tests.kubernetes.trainer_webhooks import COMPONENT as TRAINER
 
 NAMESPACES = (QUIET, "ml", "dying", "tight")
 
@@ -38,6 +49,8 @@ class Stage:
             ("jobs_delete", "delete an object with a finalizer"): lambda _: self._create_held_job(),
             ("sparkapplications", "list labelSelector"): lambda file: self._create_more(SPARK_APPLICATIONS, file),
             ("pytorchjobs", "list labelSelector"): lambda file: self._create_more(PYTORCH_JOBS, file),
+            ("trainjobs", "create, suspended"): lambda _: self._create_runtimes(),
+            ("trainjobs", "list fieldSelector metadata.name"): lambda file: self._create_train_jobs(file),
             ("pods_logs", "log at once: not scheduled, or container creating"): lambda _: self.node.wait("lg"),
             ("pods_logs", "get pod (Running)"): self.node.run_lg,
             ("pods_logs", "get pod (Succeeded)"): lambda _: self.node.end("lg"),
@@ -53,6 +66,9 @@ class Stage:
             direction(file)
         if file_name == "watches_restart":
             self._prepare_restart(step)
+        if file_name == "trainjobs" and "down" in step:
+            is_away = "JobSet" not in step
+            (self.server.api.creator.away.add if is_away else self.server.api.creator.away.discard)(TRAINER)
         if file_name == "watches" and step.startswith("list, for its"):
             self._create("w0")
         if file_name == "watches" and step.startswith("an object with a finalizer"):
@@ -125,6 +141,18 @@ class Stage:
             name = f"h-cr{i}"
             self._put(resource, manifest | {"metadata": {"name": name, "labels": {"part": name}}})
         self.after()
+
+    def _create_runtimes(self) -> None:
+        for runtime in runtimes():
+            of_cluster = runtime["kind"] == CLUSTER_TRAINING_RUNTIMES.kind
+            place = "" if of_cluster else runtime["metadata"]["namespace"]
+            obj = runtime | {"metadata": runtime["metadata"] | {"namespace": place}}
+            self.server.store.create(CLUSTER_TRAINING_RUNTIMES if of_cluster else TRAINING_RUNTIMES, obj)
+
+    def _create_train_jobs(self, file: list[Json]) -> None:
+        manifest = next(one for one in file if one["step"] == "create, suspended")["request"]["body"]
+        for name in ("h-tj2", "h-tj3"):
+            self._put(TRAIN_JOBS, manifest | {"metadata": {"name": name}})
 
     def _create(self, name: str, **metadata: Any) -> Json:
         spec = {"type": "Python", "sparkVersion": "3.5.9", "mainApplicationFile": "local:///a.py"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ctr_assets_tests.kubernetes.client_view import without_times
-from ctr_assets_tests.kubernetes.manifests import job, pytorch_job, spark_application
+from ctr_assets_tests.kubernetes.manifests import job, pytorch_job, spark_application, train_job, training_runtime
 from ctr_assets_tests.kubernetes.operator import ScriptedOperator
 from ctr_assets_tests.kubernetes.recorded_runs import (
     changes_of,
@@ -13,15 +13,25 @@ from ctr_assets_tests.kubernetes.recorded_runs import (
     without_repeats,
 )
 from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript, transcript_names
-from ctr_assets_tests.kubernetes.resources import JOBS, PODS, PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import (
+    JOBS,
+    PODS,
+    PYTORCH_JOBS,
+    SPARK_APPLICATIONS,
+    TRAIN_JOBS,
+    TRAINING_RUNTIMES,
+    Json,
+    Resource,
+)
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 
 # Nothing is waited for: the order of the frames is what counts.
 REPLAY_SPEED = 100_000.0
-RECORDED_RUNS = 63
+RECORDED_RUNS = 146
 MANIFESTS = {
     "SparkApplication": (SPARK_APPLICATIONS, spark_application("any")),
     "PyTorchJob": (PYTORCH_JOBS, pytorch_job("any", "true")),
+    "TrainJob": (TRAIN_JOBS, train_job("any", "true")),
     "Job": (JOBS, job("any")),
 }
 
@@ -30,6 +40,7 @@ def test_every_recorded_stream_can_be_replayed(api_server: FakeApiServer) -> Non
     """The same statuses in the same order, and the same states of every pod beside them."""
     names = transcript_names()
     assert len(names) == RECORDED_RUNS
+    api_server.store.create(TRAINING_RUNTIMES, training_runtime())
     streams = {}
     with ScriptedOperator(api_server, speed=REPLAY_SPEED) as operator:
         operator.scenario = lambda obj: f"replay:{obj['metadata']['labels']['transcript']}"

@@ -1,28 +1,19 @@
 """The training-operator's part: a PyTorchJob's pods, services and conditions, with the environment of each rank."""
 
-import socket
-
+from ctr_assets_tests.deploy.ports import free_port
 from ctr_assets_tests.kubernetes import pod_states
 from ctr_assets_tests.kubernetes.commands import container_command, plain_env, process_env
 from ctr_assets_tests.kubernetes.errors import ApiError
 from ctr_assets_tests.kubernetes.kubelet import CANNOT_PULL
 from ctr_assets_tests.kubernetes.reconciling import Played, SuspendedError
 from ctr_assets_tests.kubernetes.resources import SERVICES, Json
-from ctr_assets_tests.kubernetes.scenarios import UNHEARD_OF
+from ctr_assets_tests.kubernetes.scenarios import NO_ROOM, UNHEARD_OF, UNSCHEDULABLE
 from ctr_assets_tests.kubernetes.timestamps import now
 from ctr_assets_tests.kubernetes.workloads import ProcessWorkload, ScriptedWorkload, Workload
 
 COMPONENT = "pytorchjob-controller"
 MASTER_PORT = 23456
 PREFIX = "training.kubeflow.org"
-NO_ROOM = (
-    'Error creating: pods "{pod}" is forbidden: exceeded quota: q, requested: requests.cpu=4, used: requests.cpu=0, '
-    "limited: requests.cpu=1"
-)
-UNSCHEDULABLE = (
-    "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no new claims to deallocate, preemption: 0/1 nodes are "
-    "available: 1 Preemption is not helpful for scheduling."
-)
 
 
 class PyTorchJobPlay:
@@ -34,7 +25,7 @@ class PyTorchJobPlay:
         self._conditions: list[Json] = []
         self._pods: dict[str, list[Json]] = {}
         self._told: set[str] = set()
-        self._real_port = _free_port()
+        self._real_port = free_port()
 
     def play(self) -> None:
         while True:
@@ -297,9 +288,3 @@ class PyTorchJobPlay:
             f"{PREFIX}/operator-name": COMPONENT,
             f"{PREFIX}/replica-type": kind.lower(),
         }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,20 +1,22 @@
 """PUT and PATCH, of an object or of its status: each touches only its own part."""
 
-from ctr_assets_tests.kubernetes import admission, patches
+from ctr_assets_tests.kubernetes import admission, patches, trainer_webhooks
 from ctr_assets_tests.kubernetes.answers import Answer
+from ctr_assets_tests.kubernetes.creating import Creator
 from ctr_assets_tests.kubernetes.errors import ApiError, bad_request, cause, invalid, named, unsupported_media_type
 from ctr_assets_tests.kubernetes.garbage import GarbageCollector
 from ctr_assets_tests.kubernetes.paths import ApiPath, Request
-from ctr_assets_tests.kubernetes.resources import Json, Resource
+from ctr_assets_tests.kubernetes.resources import TRAIN_JOBS, Json, Resource
 from ctr_assets_tests.kubernetes.schemas import SCHEMAS
 from ctr_assets_tests.kubernetes.storage import Store
+from ctr_assets_tests.kubernetes.webhooks import ask_webhooks
 
 
 class Updater:
     """Changes objects of the store. What an update deletes (by its last finalizer) is collected."""
 
-    def __init__(self, store: Store, garbage: GarbageCollector) -> None:
-        self.store, self.garbage = store, garbage
+    def __init__(self, store: Store, garbage: GarbageCollector, creator: Creator) -> None:
+        self.store, self.garbage, self.creator = store, garbage, creator
 
     def update(self, resource: Resource, path: ApiPath, request: Request) -> Answer:
         """Raises 400, 404, 409, 415 and 422."""
@@ -43,8 +45,13 @@ class Updater:
                 new = {key: new[key] for key in new if key != "status" or not resource.has_status}
                 if resource.has_status and "status" in present:
                     new["status"] = present["status"]
+                self.creator.call_webhooks_of(resource)
+                if resource == TRAIN_JOBS:
+                    trainer_webhooks.set_defaults(new)
                 admission.check_immutable(resource, present, new)
                 admission.validate(resource, new)
+                if resource == TRAIN_JOBS:
+                    ask_webhooks(resource, new, self.store)
             written = self.store.write(resource, new, given, "dryRun" in request.query)
             if self.store.find(resource, path.namespace, path.name) is None:
                 self.garbage.collect_leftovers(present["metadata"]["uid"])

@@ -2,8 +2,18 @@
 
 import re
 
+from ctr_assets_tests.kubernetes import trainer_webhooks
 from ctr_assets_tests.kubernetes.errors import webhook_denied
-from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, Json, Resource
+from ctr_assets_tests.kubernetes.resources import (
+    JOB_SETS,
+    PYTORCH_JOBS,
+    SPARK_APPLICATIONS,
+    TRAIN_JOBS,
+    TRAINING_RUNTIMES,
+    Json,
+    Resource,
+)
+from ctr_assets_tests.kubernetes.storage import Store
 
 MAX_LABEL = 63
 DNS_1035 = r"[a-z]([-a-z0-9]*[a-z0-9])?"
@@ -15,12 +25,18 @@ SPARK_WEBHOOK = "validate-sparkoperator-k8s-io-v1beta2-sparkapplication.sparkope
 PYTORCH_WEBHOOK = "validator.pytorchjob.training-operator.kubeflow.org"
 
 
-def ask_webhooks(resource: Resource, obj: Json) -> None:
+def ask_webhooks(resource: Resource, obj: Json, store: Store) -> None:
     """The operators' validating webhooks. Raises 403."""
     if resource == SPARK_APPLICATIONS:
         _ask_spark_webhook(obj)
     elif resource == PYTORCH_JOBS:
         _ask_pytorch_webhook(obj)
+    elif resource == TRAIN_JOBS:
+        trainer_webhooks.check_train_job(obj, store)
+    elif resource == TRAINING_RUNTIMES:
+        trainer_webhooks.check_runtime(obj)
+    elif resource == JOB_SETS:
+        trainer_webhooks.check_job_set(obj)
 
 
 def _ask_spark_webhook(obj: Json) -> None:

@@ -58,7 +58,7 @@ class ProcessWorkload:
                 start_new_session=True,
             )
         except OSError as e:
-            # As a container whose command is not there: exit code 127 with the runtime's words in the log.
+            # As a container whose command is not there: exit code 128 with the runtime's words in the log.
             log.write(f"{e}\n".encode())
             return
         self._reader = threading.Thread(target=self._copy_output, args=(log,), name=f"log-of-{self._process.pid}")
@@ -66,7 +66,7 @@ class ProcessWorkload:
 
     def wait(self) -> tuple[int, str]:
         if self._process is None:
-            return 127, "StartError"
+            return 128, "StartError"
         code = self._process.wait()
         # A grandchild that outlives the container goes with it.
         self._signal(signal.SIGKILL)

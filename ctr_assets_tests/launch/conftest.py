@@ -7,6 +7,7 @@ import pytest
 
 from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.kubernetes.fixtures import api_server, gcs, gcs_emulator, operator
+from ctr_assets_tests.kubernetes.resources import JOB_SETS
 from ctr_assets_tests.launch.kubernetes.cluster import fake_cluster, missing_variables, real_cluster
 from ctr_assets_tests.launch.kubernetes.leftovers import Processes, nothing_left_behind
 from ctr_assets_tests.launch.scripted_job import Notes
@@ -56,21 +57,36 @@ def cluster(request):
     return request.getfixturevalue(request.param)
 
 
+def ran_again(server):
+    """TrainJobs that made a second JobSet: somebody took the first away, and they ran again."""
+    made = [one.object for one in server.store.changes_after(0) if (one.resource, one.type) == (JOB_SETS, "ADDED")]
+    owners = [owner["uid"] for job_set in made for owner in job_set["metadata"].get("ownerReferences", [])]
+    return [uid for uid in set(owners) if owners.count(uid) > 1]
+
+
 @pytest.fixture(
     params=[
         "process",
         "spark",
         "pytorch",
+        "trainjob",
         pytest.param("spark on a real cluster", marks=ON_A_REAL_CLUSTER),
         pytest.param("pytorch on a real cluster", marks=ON_A_REAL_CLUSTER),
+        pytest.param("trainjob on a real cluster", marks=ON_A_REAL_CLUSTER),
     ]
 )
 def launcher(request):
-    """The launchers of the conformance suite: a child process, a SparkApplication, a PyTorchJob."""
+    """The launchers of the conformance suite: a child process, a SparkApplication, a PyTorchJob, a TrainJob."""
     kind, _, where = request.param.partition(" on ")
     if kind == "process":
-        return ScriptedProcessLauncher()
-    return request.getfixturevalue("real" if where else "fake").launcher(kind)
+        yield ScriptedProcessLauncher()
+        return
+    cluster = request.getfixturevalue("real" if where else "fake")
+    if kind not in cluster.kinds:
+        pytest.skip(f"the cluster has no {kind}: set CTR_TEST_KINDS (deploy/README.md)")
+    yield cluster.launcher(kind)
+    if not where:
+        assert ran_again(request.getfixturevalue("api_server")) == []
 
 
 @pytest.fixture

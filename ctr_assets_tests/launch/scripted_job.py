@@ -15,6 +15,7 @@ import fsspec
 from dagster_pipes import open_dagster_pipes
 
 from ctr_assets.jobs.__main__ import die_with_launcher, message_writer
+from ctr_assets.jobs.ranks import take_rank
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Notes:
 def main() -> None:
     params = json.loads(sys.argv[-1])
     die_with_launcher(poll_seconds=0.1)
+    take_rank(os.environ)
     rank = int(os.environ.get("RANK", "0"))
     notes = Notes(params["notes_url"]) if "notes_url" in params else None
     if notes:

@@ -63,9 +63,12 @@ def _is_used_up(client: "ResourceClient", name: str, handle: LaunchHandle | None
     """
     resource = client.get(name)
     if resource is None:
+        if handle is not None:
+            client.wait_until_gone(name, handle.uid)
         return handle is not None
     metadata = resource["metadata"]
     if "deletionTimestamp" in metadata:
-        client.wait_until_gone(name, metadata["uid"])
+        # Once more in our way: a TrainJob that is deleted in the foreground comes back again and again.
+        client.delete(name, metadata["uid"])
         return True
     return handle is not None and metadata["uid"] != handle.uid

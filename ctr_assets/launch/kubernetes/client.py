@@ -7,7 +7,7 @@ leaves it open for a minute), a resource version expires, and one GET in two sec
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
@@ -15,7 +15,7 @@ import urllib3
 from kubernetes import client as kubernetes
 from kubernetes.client.exceptions import ApiException
 
-from ctr_assets.launch.kubernetes.kinds import Kind
+from ctr_assets.launch.kubernetes.kinds import JOB_SET, Kind
 from ctr_assets.launch.kubernetes.log_stream import LogStream
 from ctr_assets.launch.kubernetes.pauses import growing_pauses
 
@@ -77,6 +77,10 @@ class ResourceClient:
                 return existing, False
             time.sleep(0.5)
 
+    def of(self, kind: Kind) -> "ResourceClient":
+        """The same for another kind of resource."""
+        return replace(self, kind=kind)
+
     def get(self, name: str) -> dict[str, Any] | None:
         """The resource as it is now, None when there is none."""
         return self._unless_missing(
@@ -91,12 +95,18 @@ class ResourceClient:
         return list(found["items"])
 
     def delete(self, name: str, uid: str, timeout_seconds: float = 90.0) -> None:
-        """Delete in the foreground and wait until it and its pods are gone; no error when they already are.
+        """Delete and wait until it and its pods are gone; no error when they already are.
 
         A namesake with another uid is left alone. Raises :class:`DeletionTimeoutError`.
         """
+        self._delete(name, uid)
+        for orphan in self.orphans(name):
+            self.of(JOB_SET)._delete(name, orphan["metadata"]["uid"])
+        self.wait_until_gone(name, uid, timeout_seconds)
+
+    def _delete(self, name: str, uid: str) -> None:
         options = kubernetes.V1DeleteOptions(
-            propagation_policy="Foreground", preconditions=kubernetes.V1Preconditions(uid=uid)
+            propagation_policy=self.kind.propagation, preconditions=kubernetes.V1Preconditions(uid=uid)
         )
         try:
             self._unless_missing(
@@ -105,13 +115,23 @@ class ResourceClient:
         except ApiException as e:
             if e.status != 409:  # another uid has the name: ours is gone
                 raise
-        self.wait_until_gone(name, uid, timeout_seconds)
+
+    def orphans(self, name: str | None = None, selector: str = "") -> list[dict[str, Any]]:
+        """Children without an owner: somebody deleted what made them, and told the cluster to leave them.
+
+        A living resource's child is none: it would be made anew, and the job would run again.
+        """
+        if self.kind.child is None:
+            return []
+        child = self.of(self.kind.child)
+        found = child.find(selector) if name is None else filter(None, [child.get(name)])
+        return [one for one in found if not one["metadata"].get("ownerReferences")]
 
     def wait_until_gone(self, name: str, uid: str, timeout_seconds: float = 90.0) -> None:
         """Wait for the end of a resource that is being deleted. Raises :class:`DeletionTimeoutError`."""
         what, deadline = f"{self.kind.kind} {self.namespace}/{name}", time.monotonic() + timeout_seconds
         try:
-            while (found := self.get(name)) is not None and found["metadata"]["uid"] == uid:
+            while self._is_there(name, uid):
                 if time.monotonic() > deadline:
                     raise DeletionTimeoutError(
                         f"{what} is still there {timeout_seconds:.0f} s after its deletion: its pods do not end; look "
@@ -120,6 +140,25 @@ class ResourceClient:
                 time.sleep(0.2)
         except (ApiException, urllib3.exceptions.HTTPError) as e:
             raise DeletionTimeoutError(f"{what} is deleted, but cannot be seen to be gone: {brief(e)}") from e
+
+    def _is_there(self, name: str, uid: str) -> bool:
+        """Whether it is, or what a delete in the background leaves for a moment: child, snapshot, pods."""
+        found = self.get(name)
+        if found is not None or self.kind.child is None:
+            return found is not None and bool(found["metadata"]["uid"] == uid)
+        return (
+            self.of(self.kind.child).get(name) is not None
+            or bool(self.pods(name))
+            or self._has_snapshot_that_goes(name)
+        )
+
+    def _has_snapshot_that_goes(self, name: str) -> bool:
+        """The copy of a TrainJob's runtime. One without an owner, left by an orphaning delete, harms nobody."""
+        core = kubernetes.CoreV1Api(self.api)
+        snapshot = self._unless_missing(
+            lambda: core.read_namespaced_config_map(f"{name}-runtime-snapshot", self.namespace, **_TIMEOUT)
+        )
+        return snapshot is not None and bool(snapshot.metadata.owner_references)
 
     def pods(self, name: str) -> list[kubernetes.V1Pod]:
         """Every pod of a resource that is there now."""
@@ -130,8 +169,16 @@ class ResourceClient:
         )
 
     def main_pod(self, name: str) -> kubernetes.V1Pod | None:
-        """The driver or master pod, None while (or once) there is none."""
-        return next(filter(self.is_main, self.pods(name)), None)
+        """The driver's or rank 0's pod, None while (or once) there is none.
+
+        A job that was suspended and resumed has a new one beside the one that ends.
+        """
+        found = filter(self.is_main, self.pods(name))
+        return max(
+            found,
+            key=lambda pod: (pod.metadata.deletion_timestamp is None, pod.metadata.creation_timestamp),
+            default=None,
+        )
 
     def is_main(self, pod: kubernetes.V1Pod) -> bool:
         """Whether a pod is the one that runs the entry point and reports."""

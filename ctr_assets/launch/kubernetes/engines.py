@@ -1,13 +1,16 @@
-"""The launchers of the two engines: Spark jobs as SparkApplications, PyTorch jobs as PyTorchJobs."""
+"""The launchers of the two engines: Spark jobs as SparkApplications, PyTorch jobs as PyTorchJobs or TrainJobs."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ctr_assets.jobs import DISTRIBUTED_JOBS
 from ctr_assets.launch.job import Footprint, JobDescription
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, Kind
+from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, TRAIN_JOB, TRAINING_RUNTIME, Kind
 from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets.launch.kubernetes.settings import PyTorchSettings, SparkSettings, override
+
+if TYPE_CHECKING:
+    from ctr_assets.launch.kubernetes.client import ResourceClient
 
 
 class SparkLauncher(KubernetesLauncher):
@@ -33,7 +36,19 @@ class SparkLauncher(KubernetesLauncher):
         return override(self.settings.spark, job.resources)
 
 
-class PyTorchLauncher(KubernetesLauncher):
+class TorchLauncher(KubernetesLauncher):
+    """What the launchers of PyTorch jobs have alike."""
+
+    def footprint(self, job: JobDescription) -> Footprint:
+        torch = self._torch(job)
+        pods = 1 + (torch.workers if job.name in DISTRIBUTED_JOBS else 0)
+        return Footprint(cores=pods * torch.cpu, gpus=pods * torch.gpus)
+
+    def _torch(self, job: JobDescription) -> PyTorchSettings:
+        return override(self.settings.pytorch, job.resources)
+
+
+class PyTorchLauncher(TorchLauncher):
     """PyTorch jobs as PyTorchJobs."""
 
     @property
@@ -47,10 +62,30 @@ class PyTorchLauncher(KubernetesLauncher):
 
         return pytorch_job(job, name, labels, environment, self.settings.cluster, self._torch(job))
 
-    def footprint(self, job: JobDescription) -> Footprint:
-        torch = self._torch(job)
-        pods = 1 + (torch.workers if job.name in DISTRIBUTED_JOBS else 0)
-        return Footprint(cores=pods * torch.cpu, gpus=pods * torch.gpus)
 
-    def _torch(self, job: JobDescription) -> PyTorchSettings:
-        return override(self.settings.pytorch, job.resources)
+class TrainJobLauncher(TorchLauncher):
+    """PyTorch jobs as TrainJobs."""
+
+    @property
+    def kind(self) -> Kind:
+        return TRAIN_JOB
+
+    def manifest(
+        self, job: JobDescription, name: str, labels: Mapping[str, str], environment: Mapping[str, str]
+    ) -> dict[str, Any]:
+        from ctr_assets.launch.kubernetes.train_job import train_job
+
+        return train_job(job, name, labels, environment, self.settings.cluster, self._torch(job))
+
+    def obstacle(self, client: "ResourceClient") -> str | None:
+        """A runtime that is missing, or under which jobs would run otherwise."""
+        from ctr_assets.launch.kubernetes.train_job import RUNTIME, problems_of_runtime
+
+        what = f"TrainingRuntime {client.namespace}/{RUNTIME}"
+        runtime = client.of(TRAINING_RUNTIME).get(RUNTIME)
+        if runtime is None:
+            return f"{what} is missing: apply deploy/kustomize/trainer-runtime"
+        problems = problems_of_runtime(runtime, self.settings.cluster)
+        return (
+            f"{what} does not fit: {'; '.join(problems)}; apply deploy/kustomize/trainer-runtime" if problems else None
+        )

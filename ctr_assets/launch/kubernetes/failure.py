@@ -3,14 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import urllib3
 from kubernetes.client import V1Pod
 from kubernetes.client.exceptions import ApiException
 
 from ctr_assets.launch.kubernetes.client import Event, ResourceClient, brief, message_of
-from ctr_assets.launch.kubernetes.lost import expected_pods, lost_pods, own_failure
+from ctr_assets.launch.kubernetes.lost import expected_pods, lost_pods, names_above, own_failure
+from ctr_assets.launch.kubernetes.sight import Witness
 
 LOG_TAIL_LINES: Final = 20
 EVENTS_SHOWN: Final = 8
@@ -29,17 +30,25 @@ class Explanation:
     lost: tuple[str, ...] = ()
 
 
-def explain(client: ResourceClient, resource: dict[str, Any], state: str, said: str = "") -> Explanation:
+def events_above(client: ResourceClient, name: str) -> dict[str, list[Event]]:
+    """What the cluster says of a resource, and of what its controller made that has pods, by its name."""
+    return {each: client.events(each) for each in names_above(client.kind, name)}
+
+
+def explain(witness: Witness, state: str, said: str = "") -> Explanation:
     """What the operator says, the exits of the containers, the cluster's events, the tails of the logs.
 
     What cannot be read, as the log on a node that is lost, is said in its place: it must not hide what went wrong.
     """
-    name = resource["metadata"]["name"]
+    client, resource, name = witness.client, witness.resource, witness.name
     lines, leads, lost = [f"{client.kind.kind} {client.namespace}/{name} {state}{said and ': '}{said}"], False, []
     try:
         pods = client.pods(name)
-        events = {each: client.events(each) for each in [name, *expected_pods(client.kind, resource)]}
-        lost = lost_pods(client.kind, resource, said, pods, events)
+        events = events_above(client, name)
+        above = [event for each in events.values() for event in each]
+        below = expected_pods(client.kind, resource, above, witness.pods)
+        events |= {each: client.events(each) for each in below}
+        lost = lost_pods(client.kind, resource, said, pods, events, witness.pods)
         shown = _shown(client, pods)
         leads = bool(shown) and not client.is_main(shown[0])
         lines += _circumstances(client, shown, events)

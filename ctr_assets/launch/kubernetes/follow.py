@@ -6,24 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ctr_assets.launch.kubernetes.client import ResourceClient
-from ctr_assets.launch.kubernetes.failure import explain, is_over_quota
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
-from ctr_assets.launch.kubernetes.lost import expected_pods
-from ctr_assets.launch.kubernetes.state import (
-    Observation,
-    Phase,
-    observe_pytorch_job,
-    observe_spark_application,
-    occupied_seconds,
-)
+from ctr_assets.launch.kubernetes.failure import events_above, explain, is_over_quota
+from ctr_assets.launch.kubernetes.lost import pod_count
+from ctr_assets.launch.kubernetes.sight import Witness
+from ctr_assets.launch.kubernetes.state import Observation, Phase, occupied_seconds
 
 POLL_SECONDS: Final = 1.5
 """Pause between two looks: a finished job is seen within three seconds."""
-
-_OBSERVERS: Final[dict[str, Callable[[Any], Observation]]] = {
-    SPARK_APPLICATION.kind: observe_spark_application,
-    PYTORCH_JOB.kind: observe_pytorch_job,
-}
 
 
 @dataclass(frozen=True)
@@ -56,6 +45,7 @@ def follow(
     refuses, or was away for longer than the client's patience.
     """
     seen_well, told, what = time.monotonic(), set[str](), f"{client.kind.kind} {client.namespace}/{name}"
+    witness = Witness(client, name, uid)
 
     def warn_once(text: str) -> None:
         if text not in told:
@@ -64,41 +54,41 @@ def follow(
 
     while True:
         at_each_look()
-        resource = client.get(name)
-        if resource is None or resource["metadata"]["uid"] != uid:
+        seen = witness.look()
+        if seen is None:
             return Ending(f"{what} was deleted by someone else while the run waited for it")
-        seen = _OBSERVERS[client.kind.kind](resource)
         if seen.unknown:
             warn_once(
                 f"says what this code does not know: {seen.unknown}. "
                 f"Unless it runs or ends, it is waited for up to the pending limit of {pending_limit_seconds:.0f} s"
             )
         if seen.phase.is_terminal:
-            return _ending(client, resource, seen)
-        if seen.phase is Phase.RUNNING or _is_suspended(resource):
+            return _ending(witness, seen, what)
+        if seen.phase is Phase.RUNNING or _is_suspended(witness.resource):
             seen_well = time.monotonic()
         elif time.monotonic() - seen_well > pending_limit_seconds:
-            if not _is_held_back(client, resource):
-                return _still_pending(client, resource, seen, pending_limit_seconds)
+            if not _is_held_back(witness):
+                return _still_pending(witness, seen, pending_limit_seconds)
             warn_once("has no room for its pods in the namespace's quota; it is waited for")
             seen_well = time.monotonic()
         time.sleep(POLL_SECONDS)
 
 
-def _ending(client: ResourceClient, resource: dict[str, Any], seen: Observation) -> Ending:
-    seconds = occupied_seconds(resource)
+def _ending(witness: Witness, seen: Observation, what: str) -> Ending:
+    seconds = occupied_seconds(witness.resource)
     if seen.phase is Phase.SUCCEEDED:
+        if witness.client.kind.child is not None and not witness.has_child:
+            never = "it is Complete without having run: by what an earlier one of its name had come to"
+            return Ending(f"{what}: {never}", (never,), seconds=seconds)
         return Ending(seconds=seconds)
-    told = explain(client, resource, seen.state, seen.message)
+    told = explain(witness, seen.state, seen.message)
     return Ending(told.text, told.lost, told.leads, is_over_quota(seen.message), seconds)
 
 
-def _still_pending(
-    client: ResourceClient, resource: dict[str, Any], seen: Observation, pending_limit_seconds: float
-) -> Ending:
+def _still_pending(witness: Witness, seen: Observation, pending_limit_seconds: float) -> Ending:
     state = f"{seen.state} (not known to this code)" if seen.phase is Phase.UNKNOWN else seen.state
     waited = f"still {state} after the pending limit of {pending_limit_seconds:.0f} s"
-    return Ending(explain(client, resource, waited, seen.message).text)
+    return Ending(explain(witness, waited, seen.message).text)
 
 
 def _is_suspended(resource: dict[str, Any]) -> bool:
@@ -107,9 +97,9 @@ def _is_suspended(resource: dict[str, Any]) -> bool:
     return bool(spec.get("suspend") or (spec.get("runPolicy") or {}).get("suspend"))
 
 
-def _is_held_back(client: ResourceClient, resource: dict[str, Any]) -> bool:
+def _is_held_back(witness: Witness) -> bool:
     """Whether pods of it are missing because they are over a quota."""
-    name = resource["metadata"]["name"]
-    if len(client.pods(name)) >= len(expected_pods(client.kind, resource)):
+    if len(witness.client.pods(witness.name)) >= pod_count(witness.client.kind, witness.resource):
         return False
-    return any(is_over_quota(event.message) for event in client.events(name))
+    events = events_above(witness.client, witness.name)
+    return any(is_over_quota(event.message) for each in events.values() for event in each)

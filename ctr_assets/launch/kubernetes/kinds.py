@@ -1,7 +1,7 @@
-"""The two kinds of custom resources that jobs become. Pure data."""
+"""The kinds of custom resources that jobs become, and what belongs to them. Pure data."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,10 @@ class Kind:
     main_pod: dict[str, str]
     """Labels of the one pod that runs the entry point and reports."""
     container: str
+    propagation: Literal["Foreground", "Background"] = "Foreground"
+    """How it is deleted: in the background where its controller makes anew what a foreground delete takes first."""
+    child: "Kind | None" = None
+    """What its controller makes under its very name, with the pods below."""
 
 
 QUEUE_LABEL: Final = "kueue.x-k8s.io/queue-name"
@@ -40,3 +44,26 @@ PYTORCH_JOB: Final = Kind(
     {"training.kubeflow.org/replica-type": "master"},
     "pytorch",
 )
+
+_OF_JOB_SET: Final = "jobset.sigs.k8s.io/jobset-name"
+_RANK_0: Final = {"batch.kubernetes.io/job-completion-index": "0"}
+JOB_SET: Final = Kind(
+    "jobset.x-k8s.io", "v1alpha2", "jobsets", "JobSet", _OF_JOB_SET, _RANK_0, "node", propagation="Background"
+)
+TRAIN_JOB: Final = Kind(
+    "trainer.kubeflow.org",
+    "v1alpha1",
+    "trainjobs",
+    "TrainJob",
+    _OF_JOB_SET,
+    _RANK_0,
+    "node",
+    propagation="Background",
+    child=JOB_SET,
+)
+TRAINING_RUNTIME: Final = Kind(
+    "trainer.kubeflow.org", "v1alpha1", "trainingruntimes", "TrainingRuntime", _OF_JOB_SET, _RANK_0, "node"
+)
+JOB: Final = Kind("batch", "v1", "jobs", "Job", "batch.kubernetes.io/job-name", _RANK_0, "node")
+JOB_SET_UID: Final = "jobset.sigs.k8s.io/jobset-uid"
+"""Label of the Job and the pods of one JobSet, and of no other of its name."""

@@ -50,6 +50,10 @@ class KubernetesLauncher(JobLauncher):
     ) -> dict[str, Any]:
         """The resource to create."""
 
+    def obstacle(self, client: "ResourceClient") -> str | None:
+        """What on the cluster is in the way of a launch, and what to do about it."""
+        return None
+
     @property
     def settings(self) -> KubernetesSettings:
         """The deployment's settings as they are now in the file."""
@@ -134,6 +138,8 @@ class KubernetesLauncher(JobLauncher):
         name = prefix.rsplit("/", 1)[-1]
         run = RunOfThisWorker(context)
         client = self._client_of(context, run)
+        if obstacle := self.obstacle(client):
+            return Outcome(obstacle)
         own = self._labels(context, job, attempt_of(name))
         manifest = self.manifest(job, name, own, session.get_bootstrap_env_vars())
         try:

@@ -1,10 +1,12 @@
 """What the status of a custom resource means for whoever waits for it. Pure functions of the recorded status."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum, unique
 from typing import Any
+
+from kubernetes.client import V1Pod
 
 
 @unique
@@ -67,6 +69,9 @@ _PYTORCH_PHASES = {
     "Created": Phase.PENDING,
 }
 
+# Trainer 2.3. It says neither Created nor Running: see observe_train_job.
+_TRAIN_JOB_PHASES = {"Failed": Phase.FAILED, "Complete": Phase.SUCCEEDED, "Suspended": Phase.PENDING}
+
 
 def observe_spark_application(resource: Mapping[str, Any]) -> Observation:
     """For the first 4 to 16 s there is no status at all."""
@@ -78,17 +83,48 @@ def observe_spark_application(resource: Mapping[str, Any]) -> Observation:
 
 
 def observe_pytorch_job(resource: Mapping[str, Any]) -> Observation:
-    """Conditions come in any order, and a short job never says Running: only the true ones count.
+    """A short job never says Running."""
+    return _of_conditions(resource, _PYTORCH_PHASES)
+
+
+def observe_train_job(
+    resource: Mapping[str, Any], job: Mapping[str, Any] | None = None, pods: Iterable[V1Pod] = ()
+) -> Observation:
+    """A TrainJob says only its end and a suspension, and the end when the last pod has gone.
+
+    That it runs is in ``jobsStatus`` while all ranks do, and in its pods. That it fails is in its Job as soon as a pod
+    has: ``FailureTarget``.
+    """
+    seen = _of_conditions(resource, _TRAIN_JOB_PHASES)
+    if seen.phase not in (Phase.PENDING, Phase.UNKNOWN) or seen.state == "Suspended":
+        return seen
+    failing = next((one for one in _true_conditions(job) if one["type"] in ("FailureTarget", "Failed")), None)
+    if failing is not None:
+        return replace(seen, phase=Phase.FAILED, state="Failed", message=failing["message"])
+    counts = (resource.get("status") or {}).get("jobsStatus") or []
+    has_run = any(pod.status.phase not in (None, "Pending") for pod in pods if not pod.metadata.deletion_timestamp)
+    if has_run or any(one["ready"] for one in counts):
+        return replace(seen, phase=Phase.RUNNING, state="Running")
+    return seen
+
+
+def _true_conditions(resource: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    found = ((resource or {}).get("status") or {}).get("conditions") or []
+    return [one for one in found if one.get("status") == "True"]
+
+
+def _of_conditions(resource: Mapping[str, Any], phases: Mapping[str, Phase]) -> Observation:
+    """Conditions come in any order: only the true ones count, and the first of ``phases`` that is true decides.
 
     One that is neither true nor false, as ``Running=Unknown``, says no more than one of a type that is not known.
     """
     conditions = (resource.get("status") or {}).get("conditions") or []
     said = {str(c.get("type")): (c.get("status"), c.get("message") or "") for c in conditions}
     true = {type_: message for type_, (status, message) in said.items() if status == "True"}
-    unknown = sorted(true.keys() - _PYTORCH_PHASES.keys())
+    unknown = sorted(true.keys() - phases.keys())
     unknown += sorted(f"{type_}={status}" for type_, (status, _) in said.items() if status not in ("True", "False"))
-    state = next((state for state in _PYTORCH_PHASES if state in true), "no status yet")
-    phase = _PYTORCH_PHASES.get(state, Phase.PENDING)
+    state = next((state for state in phases if state in true), "no status yet")
+    phase = phases.get(state, Phase.PENDING)
     if unknown and phase is Phase.PENDING:
         state, phase = ", ".join(unknown), Phase.UNKNOWN
     return Observation(phase, state, true[state] if phase is Phase.FAILED else "", ", ".join(unknown))
@@ -101,7 +137,9 @@ def occupied_seconds(resource: Mapping[str, Any]) -> float:
     times are whole seconds.
     """
     status = resource.get("status") or {}
-    started = status.get("lastSubmissionAttemptTime") or status.get("startTime")
+    since = {(one["type"], one["status"]): one.get("lastTransitionTime") for one in status.get("conditions") or ()}
+    started = status.get("lastSubmissionAttemptTime") or status.get("startTime") or since.get(("Suspended", "False"))
     ended = status.get("terminationTime") or status.get("completionTime")
+    ended = ended or since.get(("Complete", "True")) or since.get(("Failed", "True"))
     start = datetime.fromisoformat(started or resource["metadata"]["creationTimestamp"])
     return max(1.0, ((datetime.fromisoformat(ended) if ended else datetime.now(UTC)) - start).total_seconds())

@@ -28,10 +28,13 @@ class Orphan:
 def find_orphans(
     client: ResourceClient, instance: DagsterInstance, code_location: str, now: float | None = None
 ) -> list[Orphan]:
-    """Resources of this code location whose runs are all over, or unknown to this instance."""
+    """Resources of this code location whose runs are all over, or unknown to this instance.
+
+    Children that have lost their owner are among them, under its name.
+    """
     selector = f"{MANAGED_BY}={OURS},{CODE_LOCATION}={label_value(code_location)}"
     now = time.time() if now is None else now
-    return list(_orphans(client.find(selector), instance, now))
+    return list(_orphans([*client.find(selector), *client.orphans(selector=selector)], instance, now))
 
 
 def _orphans(resources: Iterable[dict[str, Any]], instance: DagsterInstance, now: float) -> Iterable[Orphan]:

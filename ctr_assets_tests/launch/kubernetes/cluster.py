@@ -1,7 +1,7 @@
 """The cluster that a test runs its jobs on: a fake one that runs them as processes, or a real one of yours.
 
-Both are the same data, so the same tests run on either. A real one needs the operators' two CRDs with the operators
-behind them, a bucket, and images with the scripted job in them (``deploy/README.md``).
+Both are the same data, so the same tests run on either. A real one needs the operators of the kinds that are tested, a
+bucket, and images with the scripted job in them (``deploy/README.md``).
 """
 
 import uuid
@@ -14,10 +14,11 @@ import yaml
 from google.cloud import storage
 from pydantic import Field
 
-from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, SparkLauncher, TrainJobLauncher
 from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets.launch.kubernetes.names import CODE_LOCATION
 from ctr_assets_tests.kubernetes.fixtures import GcsBucket
+from ctr_assets_tests.kubernetes.resources import TRAINING_RUNTIMES
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.launch.scripted_job import Notes
 
@@ -58,10 +59,23 @@ class ScriptedPyTorchLauncher(PyTorchLauncher):
         return manifest
 
 
+class ScriptedTrainJobLauncher(TrainJobLauncher):
+    """The launcher itself; its pods run the scripted job."""
+
+    code_folder: str = Field(description="Folder of this repository where the job runs")
+
+    def manifest(self, job, name, labels, environment):
+        manifest = super().manifest(job, name, labels, environment)
+        manifest["spec"]["trainer"]["command"] = ["python", f"{self.code_folder}/{JOB_FILE}"]
+        return manifest
+
+
 KINDS: dict[str, Callable[..., KubernetesLauncher]] = {
     "spark": ScriptedSparkLauncher,
     "pytorch": ScriptedPyTorchLauncher,
+    "trainjob": ScriptedTrainJobLauncher,
 }
+RUNTIME_FILE = REPOSITORY / "deploy" / "kustomize" / "trainer-runtime" / "training-runtime.yaml"
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,8 @@ class Cluster:
     code_folder: str
     settings: Mapping[str, Mapping[str, Any]]
     folder: Path
+    kinds: tuple[str, ...] = tuple(KINDS)
+    """Whose operators it has."""
 
     def launcher(self, kind: str, **parts: Mapping[str, Any]) -> Any:
         """A launcher of scripted jobs; ``parts`` change fields of the settings' parts cluster, spark and pytorch."""
@@ -113,6 +129,7 @@ class Cluster:
 
 def fake_cluster(server: FakeApiServer, bucket: GcsBucket, folder: Path) -> Cluster:
     """A fake API server, whose operator must run beside it, and a bucket of the GCS emulator."""
+    apply_runtime(server)
     return Cluster(
         kubeconfig=str(server.kubeconfig(folder / "kubeconfig", NAMESPACE)),
         namespace=NAMESPACE,
@@ -122,6 +139,13 @@ def fake_cluster(server: FakeApiServer, bucket: GcsBucket, folder: Path) -> Clus
         settings={"pytorch": {"workers": 0}},
         folder=folder,
     )
+
+
+def apply_runtime(server: FakeApiServer, namespace: str = NAMESPACE) -> None:
+    """The runtime of the TrainJobs, as it is deployed."""
+    runtime = yaml.safe_load(RUNTIME_FILE.read_text())
+    runtime["metadata"]["namespace"] = namespace
+    server.store.create(TRAINING_RUNTIMES, runtime)
 
 
 def missing_variables(environ: Mapping[str, str]) -> list[str]:
@@ -146,4 +170,5 @@ def real_cluster(environ: Mapping[str, str], folder: Path) -> Cluster:
             "pytorch": given.get("pytorch", {}) | SMALL_PYTORCH | {"image": environ["CTR_TEST_IMAGE_PYTORCH"]},
         },
         folder=folder,
+        kinds=tuple(environ.get("CTR_TEST_KINDS", "spark,pytorch").split(",")),
     )

@@ -1,9 +1,9 @@
-"""One launcher a test, of either kind of resource."""
+"""One launcher a test, of each kind of resource."""
 
 import pytest
 
 
-@pytest.fixture(params=["spark", "pytorch"])
+@pytest.fixture(params=["spark", "pytorch", "trainjob"])
 def kind(request):
     return request.param
 

@@ -21,7 +21,7 @@ from ctr_assets.launch.kubernetes.launcher import KubernetesLauncher
 from ctr_assets_tests.kubernetes.fixtures import new_bucket
 from ctr_assets_tests.kubernetes.gcs import GcsEmulator
 from ctr_assets_tests.kubernetes.operator import ScriptedOperator
-from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS
+from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, TRAIN_JOBS
 from ctr_assets_tests.kubernetes.server import FakeApiServer
 from ctr_assets_tests.launch.kubernetes.cluster import KINDS, fake_cluster
 from ctr_assets_tests.launch.kubernetes.leftovers import OBSERVE
@@ -31,7 +31,7 @@ JOBS = 10
 LINES = 3
 LINE = re.compile(r"line \d+ written at ([\d.]+)\n")
 LOOK_SECONDS = 0.02
-RESOURCES = {"spark": SPARK_APPLICATIONS, "pytorch": PYTORCH_JOBS}
+RESOURCES = {"spark": SPARK_APPLICATIONS, "pytorch": PYTORCH_JOBS, "trainjob": TRAIN_JOBS}
 
 
 class Stopwatch:

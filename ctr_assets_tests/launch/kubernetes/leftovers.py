@@ -10,11 +10,16 @@ from pathlib import Path
 import dagster as dg
 from google.cloud import storage
 
-from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application
-from ctr_assets_tests.launch.kubernetes.cluster import KINDS, Cluster
+from ctr_assets.launch.kubernetes.state import (
+    Phase,
+    observe_pytorch_job,
+    observe_spark_application,
+    observe_train_job,
+)
+from ctr_assets_tests.launch.kubernetes.cluster import Cluster
 from ctr_assets_tests.processes import processes_with
 
-OBSERVE = {"spark": observe_spark_application, "pytorch": observe_pytorch_job}
+OBSERVE = {"spark": observe_spark_application, "pytorch": observe_pytorch_job, "trainjob": observe_train_job}
 ENDING_SECONDS = 10.0
 """How long what was told to end may take."""
 
@@ -44,7 +49,7 @@ def _command(process: Path) -> str:
 def unfinished(cluster: Cluster) -> list[str]:
     """Resources that nothing follows any more and that did not end well; those that did are kept for their log."""
     found = []
-    for kind in KINDS:
+    for kind in cluster.kinds:
         for resource in cluster.resources(kind):
             seen = OBSERVE[kind](resource)
             if seen.phase is not Phase.SUCCEEDED:
@@ -54,7 +59,7 @@ def unfinished(cluster: Cluster) -> list[str]:
 
 def stray_messages(cluster: Cluster) -> list[str]:
     """Messages of no resource that is still there: the sweeper, which goes by resources, would never find them."""
-    names = {resource["metadata"]["name"] for kind in KINDS for resource in cluster.resources(kind)}
+    names = {resource["metadata"]["name"] for kind in cluster.kinds for resource in cluster.resources(kind)}
     return [message for message in cluster.messages() if message.partition("/")[0] not in names]
 
 
@@ -69,9 +74,11 @@ def nothing_left_behind(cluster: Cluster, processes: Processes, leaves_resources
     left = [] if leaves_resources else unfinished(cluster)
     left += stray_messages(cluster)
     with dg.DagsterInstance.ephemeral() as knows_no_run:
-        for kind in KINDS:
+        for kind in cluster.kinds:
             list(cluster.launcher(kind).sweep(knows_no_run))
-    left += _after_a_while(lambda: [found["metadata"]["name"] for kind in KINDS for found in cluster.resources(kind)])
+    left += _after_a_while(
+        lambda: [found["metadata"]["name"] for kind in cluster.kinds for found in cluster.resources(kind)]
+    )
     left += cluster.messages()
     left += _after_a_while(processes.alive)
     forget(cluster.notes.url)

@@ -7,11 +7,13 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 
 from ctr_assets.launch.kubernetes.client import DeletionTimeoutError, ResourceClient
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
+from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, TRAIN_JOB
 from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
 from ctr_assets.launch.kubernetes.settings import ClusterSettings, PyTorchSettings, SparkSettings
 from ctr_assets.launch.kubernetes.spark_application import spark_application
+from ctr_assets.launch.kubernetes.train_job import train_job
 from ctr_assets_tests.kubernetes.server import FakeApiServer
+from ctr_assets_tests.launch.kubernetes.cluster import apply_runtime
 from ctr_assets_tests.launch.kubernetes.manifests import LABELS, PIPES, SPARK_JOB, TRAINING_JOB
 
 NAMESPACE = "ctr-assets"
@@ -20,12 +22,13 @@ NAMESPACE = "ctr-assets"
 @pytest.fixture
 def server():
     with FakeApiServer() as server:
+        apply_runtime(server)
         yield server
 
 
-@pytest.fixture(params=["spark", "pytorch"])
+@pytest.fixture(params=["spark", "pytorch", "trainjob"])
 def kind(request):
-    return SPARK_APPLICATION if request.param == "spark" else PYTORCH_JOB
+    return {"spark": SPARK_APPLICATION, "pytorch": PYTORCH_JOB, "trainjob": TRAIN_JOB}[request.param]
 
 
 @pytest.fixture
@@ -36,7 +39,8 @@ def client(server, kind):
 def manifest_of(kind, name="ctr-x"):
     if kind is SPARK_APPLICATION:
         return spark_application(SPARK_JOB, name, LABELS, PIPES, ClusterSettings(), SparkSettings())
-    return pytorch_job(TRAINING_JOB, name, LABELS, PIPES, ClusterSettings(), PyTorchSettings())
+    build = train_job if kind is TRAIN_JOB else pytorch_job
+    return build(TRAINING_JOB, name, LABELS, PIPES, ClusterSettings(), PyTorchSettings())
 
 
 def test_create_then_find_what_is_there(client, kind):

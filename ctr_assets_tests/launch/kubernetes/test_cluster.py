@@ -3,19 +3,21 @@
 import pytest
 
 from ctr_assets.launch.kubernetes.settings import read_settings
-from ctr_assets_tests.launch.kubernetes.cluster import REPOSITORY, missing_variables, real_cluster
+from ctr_assets_tests.launch.kubernetes.cluster import REPOSITORY, apply_runtime, missing_variables, real_cluster
 from ctr_assets_tests.launch.kubernetes.leftovers import nothing_left_behind
 from ctr_assets_tests.launch.scripted import DAYS, materialize, materialized
 
 
 @pytest.fixture
-def environ(fake, gcs, tmp_path):
+def environ(fake, api_server, gcs, tmp_path):
     """What a person would set, for the fake cluster. Its images are this checkout."""
+    apply_runtime(api_server, "elsewhere")
     settings = tmp_path / "given.yaml"
     settings.write_text("spark: {service_account: my-spark, executors: 7}\n")
     return {
         "KUBECONFIG": fake.kubeconfig,
         "CTR_TEST_NAMESPACE": "elsewhere",
+        "CTR_TEST_KINDS": "spark,pytorch,trainjob",
         "CTR_TEST_MESSAGES_URL": f"{gcs.uri}/real/",
         "CTR_TEST_IMAGE_SPARK": "registry.example/spark:1",
         "CTR_TEST_IMAGE_PYTORCH": "registry.example/pytorch:1",
@@ -32,7 +34,8 @@ def test_jobs_run_where_the_environment_says_and_nothing_is_left(environ, kind, 
         assert cluster.notes.runs() == [0]
         (resource,) = cluster.resources(kind)
         assert resource["metadata"]["namespace"] == "elsewhere"
-        assert f"registry.example/{kind}:1" in str(resource["spec"])
+        engine = "spark" if kind == "spark" else "pytorch"
+        assert f"registry.example/{engine}:1" in str(resource["spec"])
 
 
 def test_two_tests_on_one_cluster_do_not_see_each_other_s_resources(environ, kind, processes, instance, tmp_path):

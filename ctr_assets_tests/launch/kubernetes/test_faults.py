@@ -202,7 +202,7 @@ def test_a_retried_run_waits_for_a_resource_that_is_being_deleted_and_takes_a_fr
     (old,) = fake.resources(kind)
     name = old["metadata"]["name"]
     hold(client, launcher.kind, name)
-    options = kubernetes.client.V1DeleteOptions(propagation_policy="Foreground")
+    options = kubernetes.client.V1DeleteOptions(propagation_policy=launcher.kind.propagation)
     client._custom().delete_namespaced_custom_object(*client._place(), name, body=options)
     fake.notes.open_gate()
     with worker.instance() as instance:

@@ -9,9 +9,10 @@ from kubernetes.client.exceptions import ApiException
 from ctr_assets.launch.kubernetes.client import ResourceClient
 from ctr_assets.launch.kubernetes.failure import explain_refusal
 from ctr_assets.launch.kubernetes.follow import follow
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
-from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS
+from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, TRAIN_JOB
+from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, TRAIN_JOBS
 from ctr_assets_tests.kubernetes.server import FakeApiServer
+from ctr_assets_tests.launch.kubernetes.cluster import apply_runtime
 from ctr_assets_tests.launch.kubernetes.test_client import NAMESPACE, manifest_of
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 
@@ -19,6 +20,7 @@ from ctr_assets_tests.launch.test_process_launcher import wait_until
 @pytest.fixture
 def server():
     with FakeApiServer() as server:
+        apply_runtime(server)
         yield server
 
 
@@ -63,7 +65,7 @@ def conditions(**said):
     return {"conditions": [{"type": type_, "status": status} for type_, status in said.items()]}
 
 
-STORED = {SPARK_APPLICATION.kind: SPARK_APPLICATIONS, PYTORCH_JOB.kind: PYTORCH_JOBS}
+STORED = {SPARK_APPLICATION.kind: SPARK_APPLICATIONS, PYTORCH_JOB.kind: PYTORCH_JOBS, TRAIN_JOB.kind: TRAIN_JOBS}
 
 
 @pytest.fixture
@@ -152,3 +154,11 @@ def test_a_job_that_runs_is_not_limited_by_something_more_that_is_said_of_it(fol
     runs = conditions(Created="True", Running="True", Dreaming="True")
     ending, _ = follow_through(PYTORCH_JOB, *itertools.repeat(runs, 20), conditions(Succeeded="True"), limit=0.5)
     assert ending.failure is None
+
+
+def test_a_train_job_that_is_complete_by_another_s_job_set_has_not_run(follow_through):
+    """The new one of a name just given up may read what the old one came to, and is Complete for good."""
+    complete = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-25T09:23:06Z"}
+    ending, _ = follow_through(TRAIN_JOB, {"conditions": [complete]})
+    assert "it is Complete without having run" in ending.failure
+    assert ending.lost

@@ -96,7 +96,12 @@ def test_a_failure_whose_circumstances_cannot_be_read(fake, api_server, kind, im
     with once_it_runs(fake, lose_the_node):
         result = materialize(impatient, instance, notes_url=fake.notes.url, killed=True, seconds=1)
     text = show(result)
-    assert {"spark": "ExitCode: 137", "pytorch": "1 Master replica(s) failed"}[kind] in text
+    said = {
+        "spark": "ExitCode: 137",
+        "pytorch": "1 Master replica(s) failed",
+        "trainjob": "reached the specified backoff limit",
+    }
+    assert said[kind] in text
     assert "ended with exit code 137" in text
     assert "No more can be read of it: HTTP 502" in text
     assert_given_up(fake, kind, instance, result)

@@ -8,11 +8,11 @@ import pytest
 
 from ctr_assets.launch.kubernetes.handle import handles
 from ctr_assets_tests.kubernetes.errors import ApiError
-from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS
+from ctr_assets_tests.kubernetes.resources import PYTORCH_JOBS, SPARK_APPLICATIONS, TRAIN_JOBS
 from ctr_assets_tests.launch.scripted import DAYS, KEY, materialize, materialized
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 
-RESOURCES = {"spark": SPARK_APPLICATIONS, "pytorch": PYTORCH_JOBS}
+RESOURCES = {"spark": SPARK_APPLICATIONS, "pytorch": PYTORCH_JOBS, "trainjob": TRAIN_JOBS}
 PENDING_LIMIT_SECONDS = 3
 
 

@@ -53,6 +53,8 @@ def test_a_job_that_is_not_good_leaves_nothing_that_a_retry_would_adopt(
         ("spark", "submission_failed:failed to submit spark application: no right", ["failed to submit spark"]),
         ("pytorch", "ranks_run_on", ["replica(s) failed"]),
         ("pytorch", "deleted", ["replica(s) failed"]),
+        ("trainjob", "ranks_run_on", ["specified backoff limit", "ended with exit code 1"]),
+        ("trainjob", "deleted", ["Failed: ", "Its pods were lost 1 times."]),
     ],
 )
 def test_each_way_to_fail_gives_an_error_that_says_so(fake, kind, operator, instance, scenario, told):

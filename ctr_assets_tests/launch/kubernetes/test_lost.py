@@ -6,9 +6,15 @@ import kubernetes.client
 import pytest
 
 from ctr_assets.launch.kubernetes.client import Event
-from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION
-from ctr_assets.launch.kubernetes.lost import disruption, expected_pods, lost_pods, own_failure
-from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application, occupied_seconds
+from ctr_assets.launch.kubernetes.kinds import PYTORCH_JOB, SPARK_APPLICATION, TRAIN_JOB
+from ctr_assets.launch.kubernetes.lost import disruption, expected_pods, lost_pods, names_above, own_failure
+from ctr_assets.launch.kubernetes.state import (
+    Phase,
+    observe_pytorch_job,
+    observe_spark_application,
+    observe_train_job,
+    occupied_seconds,
+)
 from ctr_assets_tests.kubernetes.recordings import read_side_stream, read_transcript
 
 POLL_SECONDS = 1.5
@@ -81,6 +87,66 @@ def test_a_recorded_failure_is_told_apart(name, late):
         )
     lost = lost_pods(kind, resource, OBSERVERS[kind.kind](resource).message, pods, events)
     assert [text.partition(":")[0] for text in lost] == [f"{name}-{pod}" for pod in TAKEN[name]]
+
+
+# Of each recorded failure of a TrainJob: the ranks that the cluster took away.
+TAKEN_RANKS = {
+    "tj-evict": ["1"],
+    "tj-evict-r0": ["0"],
+    "tj-poddel": ["0"],
+    "tj-podforce": ["1"],
+    "tj-fail0": [],
+    "tj-fail-r0": [],
+    "tj-fail-r1": [],
+    "tj-fail-slow": [],
+    "tj-oom": [],
+    "tj-oom2": [],
+    "tj-badcmd": [],
+    "tj-deadline": [],
+    "tj-jobdeadline": [],
+}
+
+
+def looks(name, first, until):
+    """Pods as a follower that looks every POLL_SECONDS has seen them last, by name."""
+    seen: dict[str, dict[str, object]] = {}
+    moment = first
+    while moment <= until:
+        seen |= {pod["metadata"]["name"]: pod for pod in state_at(name, moment, "pods")}
+        moment += POLL_SECONDS
+    return {pod.metadata.name: pod for pod in deserialize(list(seen.values()), "V1PodList")}
+
+
+def first_told(name):
+    """When the Job, or else the TrainJob, first said that it fails, and in what words."""
+    for frame in read_side_stream(name, "jobs") + read_transcript(name):
+        seen = observe_train_job(
+            *((frame["object"],) if frame["object"]["kind"] == "TrainJob" else ({}, frame["object"]))
+        )
+        if seen.phase is Phase.FAILED:
+            return frame["t"], seen.message
+    raise AssertionError(f"{name} did not fail")
+
+
+@pytest.mark.parametrize("has_followed", [True, False], ids=["followed", "re-attached"])
+@pytest.mark.parametrize("late", [0.0, POLL_SECONDS], ids=["at once", "a poll later"])
+@pytest.mark.parametrize("name", TAKEN_RANKS)
+def test_a_recorded_failure_of_a_train_job_is_told_apart(name, late, has_followed):
+    told_at, said = first_told(name)
+    moment = told_at + late
+    resource = read_transcript(name)[0]["object"]
+    seen = looks(name, 0.5, moment) if has_followed else {}
+    pods = deserialize(state_at(name, moment, "pods"), "V1PodList")
+    events: dict[str, list[Event]] = {}
+    for event in deserialize(state_at(name, moment, "events"), "CoreV1EventList"):
+        first = event.first_timestamp or event.event_time
+        found = Event(event.reason, event.message, first, event.last_timestamp)
+        events.setdefault(event.involved_object.name, []).append(found)
+    above = [event for each in names_above(TRAIN_JOB, name) for event in events.setdefault(each, [])]
+    for each in expected_pods(TRAIN_JOB, resource, above, seen):
+        events.setdefault(each, [])
+    lost = lost_pods(TRAIN_JOB, resource, said, pods, events, seen)
+    assert [text.partition(":")[0].rsplit("-", 2)[1] for text in lost] == TAKEN_RANKS[name]
 
 
 @pytest.mark.parametrize(("name", "kind"), [("sp-drv-evict", SPARK_APPLICATION), ("dagster-evict", None)])
@@ -161,9 +227,12 @@ def test_what_is_cleaned_up_after_a_failure_is_not_its_cause():
         ("rec-ok", 34),
         ("rec-pt-ok", 6),
         ("rec-pt-fail", 4),
+        ("tj-ok2", 8),
+        ("tj-fail0", 7),
         # Created suspended, as a queue has it: three seconds that occupied nothing.
         ("sp-suspend-create", 17),
         ("pt-suspend-create", 5),
+        ("tj-suspend-create", 7),
     ],
 )
 def test_what_a_recorded_resource_occupied_is_its_own_times(name, seconds):

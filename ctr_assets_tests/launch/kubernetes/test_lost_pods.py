@@ -1,5 +1,6 @@
 """Pods that the cluster takes away are not jobs that failed: a fresh resource, within the same run. On any cluster."""
 
+import re
 import threading
 
 import dagster as dg
@@ -29,15 +30,21 @@ def force(core, namespace, pod):
 
 
 WAYS = {"evicted": evict, "deleted": delete, "deleted by force": force}
-PODS = {"spark": ["driver"], "pytorch": ["master-0", "worker-0"]}
+PODS = {"spark": ["driver"], "pytorch": ["master-0", "worker-0"], "trainjob": ["node-0-0", "node-0-1"]}
 # Ranks of one attempt that runs undisturbed.
-RANKS = {"spark": [0], "pytorch": [0, 1]}
+RANKS = {"spark": [0], "pytorch": [0, 1], "trainjob": [0, 1]}
 
 
 def events(instance, result):
     """What the run's engine events say."""
     entries = instance.all_logs(result.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
     return [entry.dagster_event.message for entry in entries]
+
+
+def pod_name(core, namespace, beginning):
+    """A TrainJob's pods end in five characters of chance."""
+    names = [pod.metadata.name for pod in core.list_namespaced_pod(namespace).items]
+    return next(name for name in names if name == beginning or name.startswith(f"{beginning}-"))
 
 
 class Taker:
@@ -62,7 +69,7 @@ class Taker:
             ranks = sorted(RANKS[self.kind] * number)
             wait_until(lambda ranks=ranks: self.cluster.notes.runs() == ranks, seconds=WAIT_SECONDS)
             name = self.cluster.resources(self.kind)[-1]["metadata"]["name"]
-            self.way(core, self.cluster.namespace, f"{name}-{self.pod}")
+            self.way(core, self.cluster.namespace, pod_name(core, self.cluster.namespace, f"{name}-{self.pod}"))
             self.taken += 1
         wait_until(lambda: len(self.cluster.notes.runs()) == len(RANKS[self.kind]) * (times + 1), seconds=WAIT_SECONDS)
         self.cluster.notes.open_gate()
@@ -82,7 +89,7 @@ def test_a_job_whose_pod_is_taken_away_is_launched_again_within_its_run(cluster,
     found = handles(instance, instance.get_run_by_id(result.run_id))
     assert [handle.outcome for handle in found] == ["launched", "lost", "launched"]
     (told,) = [text for text in events(instance, result) if "took its pods away" in text]
-    assert f"-{pod}: " in told
+    assert re.search(rf"-{pod}(-[a-z0-9]{{5}})?: ", told)
     assert "loss 1 of 3" in told
     # The cost is that of both resources.
     (record, *_) = instance.fetch_materializations(KEY, limit=1).records

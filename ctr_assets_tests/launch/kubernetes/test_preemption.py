@@ -8,10 +8,11 @@ import dagster as dg
 import kubernetes.client
 import pytest
 
-from ctr_assets.launch.kubernetes.engines import PyTorchLauncher
+from ctr_assets.launch.kubernetes.engines import PyTorchLauncher, TrainJobLauncher
 from ctr_assets.storage import Store
 from ctr_assets_tests.encoded_days import write_days
 from ctr_assets_tests.launch.kubernetes.cluster import NAMESPACE
+from ctr_assets_tests.launch.kubernetes.test_lost_pods import pod_name
 from ctr_assets_tests.launch.test_process_launcher import wait_until
 from ctr_assets_tests.materializing import Graph
 
@@ -37,7 +38,7 @@ def told(instance, pattern):
 
 
 @contextmanager
-def losing_pods(cluster, core, store, suffixes):
+def losing_pods(cluster, core, store, kind, suffixes):
     """Evict a pod of the block's training for each suffix, as nodes that go away do, two epochs after each other.
 
     Yields the last checkpointed epoch at each loss.
@@ -48,10 +49,10 @@ def losing_pods(cluster, core, store, suffixes):
         for number, suffix in enumerate(suffixes):
             epoch = max(lost_at, default=0) + 2
             wait_until(lambda epoch=epoch: max(checkpointed_epochs(store), default=0) >= epoch, seconds=240)
-            (resource,) = cluster.resources("pytorch")
+            (resource,) = cluster.resources(kind)
             metadata = resource["metadata"]
             assert metadata["name"].endswith(f"-a{number}")
-            name = f"{metadata['name']}-{suffix}"
+            name = pod_name(core, NAMESPACE, f"{metadata['name']}-{suffix}")
             lost_at.append(max(checkpointed_epochs(store)))
             eviction = kubernetes.client.V1Eviction(metadata=kubernetes.client.V1ObjectMeta(name=name))
             core.create_namespaced_pod_eviction(name, NAMESPACE, eviction)
@@ -64,16 +65,25 @@ def losing_pods(cluster, core, store, suffixes):
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_training_that_loses_its_pods_goes_on_from_its_last_checkpoint_within_its_run(fake, api_server, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "launcher_class", "suffixes"),
+    [
+        ("pytorch", PyTorchLauncher, ["worker-0", "master-0"]),
+        ("trainjob", TrainJobLauncher, ["node-0-1", "node-0-0"]),
+    ],
+)
+def test_training_that_loses_its_pods_goes_on_from_its_last_checkpoint_within_its_run(
+    fake, api_server, kind, launcher_class, suffixes
+):
     store = Store(f"{fake.url}/store")
     write_days(store, DAYS, rows_per_day=300)
-    launcher = PyTorchLauncher(**fake.connection(pytorch={"workers": 1, "cpu": 1}))
+    launcher = launcher_class(**fake.connection(pytorch={"workers": 1, "cpu": 1}))
     core = kubernetes.client.CoreV1Api(api_server.client())
     with dg.DagsterInstance.ephemeral() as instance:
         graph = Graph(
             f"{fake.url}/landing", store.url, instance, {"spark_launcher": launcher, "pytorch_launcher": launcher}
         )
-        with losing_pods(fake, core, store, ["worker-0", "master-0"]) as lost_at:
+        with losing_pods(fake, core, store, kind, suffixes) as lost_at:
             graph.materialize("wide_deep_model", first=DAYS[-1], config={"wide_deep_model": TRAINING})
         resumed = told(instance, r"^resumed after epoch (\d+)")
         # A pod may end one more epoch before it goes.

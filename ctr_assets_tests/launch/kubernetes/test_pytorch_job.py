@@ -7,8 +7,9 @@ import sys
 import kubernetes_validate
 import pytest
 
-from ctr_assets.launch.kubernetes.pytorch_job import command, pytorch_job
+from ctr_assets.launch.kubernetes.pytorch_job import pytorch_job
 from ctr_assets.launch.kubernetes.settings import ClusterSettings, PyTorchSettings, SecretKey, Toleration
+from ctr_assets.launch.kubernetes.torch_pod import command
 from ctr_assets_tests.launch.kubernetes.manifests import (
     EVALUATION_JOB,
     LABELS,

@@ -26,8 +26,12 @@ def command_of(example):
     return words[words.index("ctr_assets.launch") + 1 :]
 
 
-def test_there_is_an_example_of_each_engine():
-    assert [path.name for path in EXAMPLES] == ["pytorch-wide-deep-model.yaml", "spark-encoded-features.yaml"]
+def test_there_is_an_example_of_each_kind():
+    assert [path.stem for path in EXAMPLES] == [
+        "pytorch-wide-deep-model",
+        "spark-encoded-features",
+        "trainjob-wide-deep-model",
+    ]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda p: p.stem)

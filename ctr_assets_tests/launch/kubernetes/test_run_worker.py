@@ -19,6 +19,8 @@ ALONE_SECONDS = 20
 JOBS: dict[str, tuple[str, dict, list[int]]] = {
     "spark": ("spark", {}, [0]),
     "pytorch": ("pytorch", {}, [0]),
+    "trainjob": ("trainjob", {}, [0]),
+    "three ranks of a TrainJob": ("trainjob", {"pytorch": {"workers": 2}}, [0, 1, 2]),
     "three ranks": ("pytorch", {"pytorch": {"workers": 2}}, [0, 1, 2]),
 }
 
@@ -35,8 +37,13 @@ def worker(cluster, kind, tmp_path):
         ("pytorch", signal.SIGKILL),
         ("spark", signal.SIGTERM),
         ("three ranks", signal.SIGTERM),
+        ("trainjob", signal.SIGKILL),
+        ("three ranks of a TrainJob", signal.SIGTERM),
     ],
-    ids=["spark-lost", "pytorch-lost", "spark-evicted", "three-ranks-evicted"],
+    ids=[
+        *("spark-lost", "pytorch-lost", "spark-evicted", "three-ranks-evicted"),
+        *("trainjob-lost", "trainjob-three-ranks-evicted"),
+    ],
 )
 def test_a_retried_run_adopts_the_resource_of_its_lost_or_evicted_predecessor(cluster, job, how, tmp_path):
     kind, parts, ranks = JOBS[job]

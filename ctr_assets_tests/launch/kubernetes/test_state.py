@@ -2,7 +2,12 @@
 
 import pytest
 
-from ctr_assets.launch.kubernetes.state import Phase, observe_pytorch_job, observe_spark_application
+from ctr_assets.launch.kubernetes.state import (
+    Phase,
+    observe_pytorch_job,
+    observe_spark_application,
+    observe_train_job,
+)
 from ctr_assets_tests.kubernetes.recordings import read_transcript
 
 
@@ -119,14 +124,43 @@ ENDINGS = {
     "pt-deadline": Phase.FAILED,
     "pt-noimg": Phase.PENDING,
     "pt-gpu": Phase.PENDING,
+    "tj-ok2": Phase.SUCCEEDED,
+    "tj-fail-r1": Phase.FAILED,
+    "tj-deadline": Phase.FAILED,
+    "tj-suspend-create": Phase.SUCCEEDED,
+    "tj-noimg": Phase.PENDING,
+    "tj-unsched": Phase.PENDING,
+    "tj-n49": Phase.PENDING,
+}
+OBSERVERS = {
+    "SparkApplication": observe_spark_application,
+    "PyTorchJob": observe_pytorch_job,
+    "TrainJob": observe_train_job,
 }
 
 
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_recorded_stream_ends_as_it_did(name):
     resources = [f["object"] for f in read_transcript(name) if f["type"] in ("ADDED", "MODIFIED")]
-    observe = observe_spark_application if resources[0]["kind"] == "SparkApplication" else observe_pytorch_job
+    observe = OBSERVERS[resources[0]["kind"]]
     phases = [observe(resource).phase for resource in resources]
     assert phases[-1] is ENDINGS[name]
     first_end = next((i for i, phase in enumerate(phases) if phase.is_terminal), len(phases))
     assert all(phase.is_terminal for phase in phases[first_end:])
+
+
+def test_a_train_job_fails_when_its_job_says_so_long_before_itself():
+    """The survivors' grace lies between the two: 9 s where that is 5 s."""
+    resources = {frame["t"]: frame["object"] for frame in read_transcript("tj-fail-r1")}
+    early = next(frame for frame in read_transcript("tj-fail-r1-jobs") if "FailureTarget" in str(frame["object"]))
+    late = next(at for at, resource in resources.items() if observe_train_job(resource).phase is Phase.FAILED)
+    assert late - early["t"] > 5
+    then = [resource for at, resource in resources.items() if at <= early["t"]][-1]
+    assert observe_train_job(then).phase is Phase.PENDING
+    seen = observe_train_job(then, early["object"])
+    assert (seen.phase, seen.message) == (Phase.FAILED, "Job has reached the specified backoff limit")
+
+
+def test_a_suspended_train_job_waits_whatever_its_pods_still_do():
+    suspended = {"status": {"conditions": [{"type": "Suspended", "status": "True"}], "jobsStatus": [{"ready": 1}]}}
+    assert observe_train_job(suspended).phase is Phase.PENDING
