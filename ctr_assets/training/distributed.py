@@ -56,29 +56,34 @@ class Ranks:
         self.sum([false])
         return not bool(false)
 
-    def gather_rows(self, parts: list[RowsOfTable], *, equal_lengths: bool) -> list[RowsOfTable]:
+    def own_lengths(self, parts: list[RowsOfTable]) -> torch.Tensor:
+        """How many rows each part has as line ``rank`` of zeros, (ranks, parts): summed over the ranks, all lengths."""
+        lengths = torch.zeros(self.world_size, len(parts), device=self.device)
+        lengths[self.rank] = torch.tensor([len(rows) for rows, _ in parts])
+        return lengths
+
+    def gather_rows(self, parts: list[RowsOfTable], lengths: list[list[int]] | None) -> list[RowsOfTable]:
         """Of each part, rows (U,) with values (U, D), those of all ranks, one rank's after the other's.
 
-        ``equal_lengths``: every rank has as many, so that nobody need ask how many.
+        ``lengths[rank][part]`` says how many rows; None: every rank has as many. One exchange, of 32-bit words.
         """
-        own = [len(rows) for rows, _ in parts]
         widths = [values.shape[1] for _, values in parts]
-        lengths = [own] * self.world_size if equal_lengths else self._gather(torch.tensor([own])).tolist()
-        sizes = [[n * width for n, width in zip(of_rank, widths, strict=True)] for of_rank in lengths]
-        rows = self._gather_cut(torch.cat([rows for rows, _ in parts]), lengths)
-        values = self._gather_cut(torch.cat([values.reshape(-1) for _, values in parts]), sizes)
+        of_ranks = lengths or [[len(rows) for rows, _ in parts]] * self.world_size
+        words = [[*of_rank, *(n * width for n, width in zip(of_rank, widths, strict=True))] for of_rank in of_ranks]
+        own = [*(rows for rows, _ in parts), *(values.reshape(-1).view(torch.int32) for _, values in parts)]
+        cut = self._gather_cut(torch.cat(own), words)
         return [
-            (torch.cat(of_rows), torch.cat(of_values).view(-1, width))
-            for of_rows, of_values, width in zip(rows, values, widths, strict=True)
+            (torch.cat(of_rows), torch.cat(of_values).view(torch.float32).view(-1, width))
+            for of_rows, of_values, width in zip(cut[: len(parts)], cut[len(parts) :], widths, strict=True)
         ]
 
     def _gather_cut(self, own: torch.Tensor, lengths: list[list[int]]) -> list[list[torch.Tensor]]:
-        """Each part's pieces of all ranks; ``own`` is this rank's, ``lengths[rank][part]`` says how long they are."""
+        """Each piece of all ranks; ``own`` holds this rank's, ``lengths[rank][piece]`` says how long they are."""
         padded = own.new_zeros(max(map(sum, lengths)))
         padded[: len(own)] = own
         of_ranks = self._gather(padded).split(len(padded))
         cut = [of_rank[: sum(n)].split(n) for of_rank, n in zip(of_ranks, lengths, strict=True)]
-        return [list(part) for part in zip(*cut, strict=True)]
+        return [list(piece) for piece in zip(*cut, strict=True)]
 
     def _gather(self, tensor: torch.Tensor) -> torch.Tensor:
         """The tensors of all ranks, of one shape, one after the other."""

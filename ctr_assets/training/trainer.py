@@ -67,8 +67,7 @@ class Trainer:
         """Move the weights by the mean gradient of all ranks' rows; returns the mean logloss of these rows."""
         loss = self._backward(batch, global_rows)
         dense = [parameter.grad for parameter in self.dense if parameter.grad is not None]
-        self.ranks.sum([*dense, loss])
-        touched = self._touched(batch.lookups)
+        touched = self._exchange([*dense, loss], batch.lookups)
         if self._unscale([*dense, *(gradient_UD for _, gradient_UD in touched)]):
             self._update(touched, learning_rate_factor)
         return loss
@@ -82,19 +81,25 @@ class Trainer:
         torch.autograd.backward(loss * self.scale.value)
         return loss.detach()
 
-    def _touched(self, lookups: list[Lookup]) -> list[RowsOfTable]:
-        """Of each table the rows that any rank has read, with the sums of their gradients; the same on each rank."""
+    def _exchange(self, shared: list[torch.Tensor], lookups: list[Lookup]) -> list[RowsOfTable]:
+        """Sum what all ranks share; returns of each table the rows that any has read, with their gradients' sums.
+
+        The same on each rank. Two exchanges: how many rows each rank has read travels with the first.
+        """
         own = [
             (lookup.table_row_U, table.take_gradient())
             for table, lookup in zip(self.model.row_tables, lookups, strict=True)
         ]
-        if self.ranks.world_size > 1:
-            of_ranks = self.ranks.gather_rows(own, equal_lengths=all(lookup.source_U is not None for lookup in lookups))
-            return [sum_equal_rows(rows, gradients) for rows, gradients in of_ranks]
-        return [
-            (row_U, gradient_UD if lookup.source_U is None else gradient_UD.index_select(0, lookup.source_U))
-            for lookup, (row_U, gradient_UD) in zip(lookups, own, strict=True)
-        ]
+        if self.ranks.world_size == 1:
+            return [
+                (row_U, gradient_UD if lookup.source_U is None else gradient_UD.index_select(0, lookup.source_U))
+                for lookup, (row_U, gradient_UD) in zip(lookups, own, strict=True)
+            ]
+        # Where slots are spare all ranks have as many, and a look at the lengths would make the host wait.
+        lengths = [] if all(lookup.source_U is not None for lookup in lookups) else [self.ranks.own_lengths(own)]
+        self.ranks.sum([*shared, *lengths])
+        of_ranks = self.ranks.gather_rows(own, [[*map(int, n)] for of in lengths for n in of.tolist()] or None)
+        return [sum_equal_rows(rows, gradients) for rows, gradients in of_ranks]
 
     def _unscale(self, gradients: list[torch.Tensor]) -> bool:
         """Take the loss scale out of the gradients; False when one has overflowed, and no weight may move."""

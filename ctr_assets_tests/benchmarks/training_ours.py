@@ -19,6 +19,7 @@ from ctr_assets.serving.predictions import FromEncoded, write_predictions
 from ctr_assets.storage import ParquetPart, Store
 from ctr_assets.storage.rows import iter_split, raw_of
 from ctr_assets.tables import CLICK_PREDICTIONS, ENCODED_FEATURES, WIDE_DEEP_MODEL
+from ctr_assets.training.card import model_of_card
 from ctr_assets.training.config import TrainingConfig
 from ctr_assets.training.layout import build_layout
 from ctr_assets.training.loader import Loader
@@ -43,8 +44,7 @@ def run_training(store: Store, days: list[str], config: TrainingConfig) -> None:
     encoded = [store.manifest(ENCODED_FEATURES, day) for day in days]
     labels, scores = score_rows(store, encoded, RowsOf.TEST, Scorer.load(store, model.manifest))
     card = read_card(store, model.manifest)
-    layout = build_layout(FEATURE_SELECTIONS[config.preset], card["vocabulary_sizes"])
-    widths = [layout.deep_width, *config.hidden, 1]
+    widths = [model_of_card(card).layout.deep_width, *config.hidden, 1]
     precision = choose_precision(config.precision, torch.device("cpu"))
     product = product_rows_per_second(widths, card["batch_rows"], precision)
     tell(
@@ -63,19 +63,13 @@ def run_loading(store: Store, days: list[str], config: TrainingConfig) -> None:
     """Parquet to shuffled tensors, train and validation rows; nothing is computed."""
     window = resolve_window(store, days[-1], days)
     columns = [*build_layout(FEATURE_SELECTIONS[config.preset], window.vocabulary_sizes).features, "label"]
-    loaders = []
-    for split in (Split.TRAIN, Split.VALIDATION):
-        groups = find_row_groups(store, window.encoded, split)
-        loaders.append(
-            Loader(
-                store,
-                groups,
-                columns,
-                batch_rows=config.batch_size,
-                buffer_rows=config.shuffle_buffer_rows,
-                shuffle=True,
-            )
-        )
+    groups = [find_row_groups(store, window.encoded, split) for split in (Split.TRAIN, Split.VALIDATION)]
+    batch_rows = config.rows_of_a_step(sum(group.rows for group in groups[0]), world_size=1)
+    buffer_rows = config.shuffle_buffer_rows
+    loaders = [
+        Loader(store, of_split, columns, batch_rows=batch_rows, buffer_rows=buffer_rows, shuffle=True)
+        for of_split in groups
+    ]
     began, rows = time.perf_counter(), 0
     for loader in loaders:
         with closing(loader.epoch()) as batches:

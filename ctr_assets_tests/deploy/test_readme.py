@@ -75,7 +75,7 @@ def test_kubectl_knows_every_option(command):
 BY_HAND = [command for command in COMMANDS if "ctr_assets.launch render" in command]
 
 
-@pytest.mark.parametrize(("command", "kind"), zip(BY_HAND, ("SparkApplication", "TrainJob"), strict=True))
+@pytest.mark.parametrize(("command", "kind"), [*zip(BY_HAND, ("SparkApplication", "TrainJob"), strict=True)])
 def test_the_job_that_is_run_by_hand_renders(command, kind, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
     quoted = re.findall(r"'([^']*)'|(\S+)", command.split(" | ")[0])

@@ -65,10 +65,10 @@ def matrices(layout: Layout, rows: int, count: int) -> Iterator[np.ndarray]:
 
 def no_row_is_evaluated(store: Store) -> None:
     trainer = a_trainer(TINY)
-    bias = float(trainer.model.bias)
+    bias = trainer.model.bias.item()
     metrics = trainer.evaluate(loader_of(store, days=[]), fit_intercept=True)
     assert metrics.counts.sum() == metrics.loss_sum == 0
-    assert float(trainer.model.bias) == bias
+    assert trainer.model.bias.item() == bias
 
 
 def test_no_row_has_metrics_of_nothing_on_a_host(encoded_store: Store) -> None:
