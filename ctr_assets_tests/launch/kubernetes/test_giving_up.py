@@ -60,6 +60,7 @@ def test_what_does_not_run_within_the_pending_limit(fake, kind, operator, instan
     assert_given_up(fake, kind, instance, result)
 
 
+@pytest.mark.long
 def test_a_state_that_is_not_known_and_passes_is_no_failure(fake, kind, operator, instance, launcher):
     operator.scenario = "unheard_of:4"
     result = materialize(launcher, instance)
@@ -89,6 +90,7 @@ def test_what_cannot_be_followed_any_more(fake, api_server, kind, impatient, ins
     assert_given_up(fake, kind, instance, result)
 
 
+@pytest.mark.long
 def test_a_failure_whose_circumstances_cannot_be_read(fake, api_server, kind, impatient, instance):
     def lose_the_node():
         api_server.fail_next(10**6, status=502, path_contains="/log")
