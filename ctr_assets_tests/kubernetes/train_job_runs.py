@@ -40,6 +40,8 @@ SCENARIOS = {
 AS_FIRST_PROCESS = "trap '' TERM; "
 EATING = "kill -9 $$"
 STATE_SECONDS = 8.0
+DEADLINE = 3
+"""How many times as late a job's deadline comes: on a busy machine its process may not have started before."""
 SETTLE_SECONDS = 1.0
 GHOSTS = ("tj-again-fg", "tj-del-fail-fg", "tj-del-fg", "tj-del-fg-slow")
 """Deleted in the foreground before they were Complete: they run again, how often is a race."""
@@ -131,6 +133,8 @@ class Run:
             *shell, script = spec["trainer"]["command"]
             command = [*shell, AS_FIRST_PROCESS + _faster(script)] if shell else [script]
             spec["trainer"] = spec["trainer"] | {"command": command}
+        if "activeDeadlineSeconds" in spec:
+            spec["activeDeadlineSeconds"] *= DEADLINE
         metadata = {"name": self._called, "labels": self._labels}
         return {"apiVersion": TRAIN_JOBS.api_version, "kind": TRAIN_JOBS.kind, "metadata": metadata, "spec": spec}
 
@@ -214,10 +218,12 @@ def recorded_frames(name: str, side: str = "", before: float = math.inf) -> list
 
 def milestones(
     train_jobs: list[tuple[str, Json]], jobs: list[tuple[str, Json]], pods: list[tuple[str, Json]]
-) -> tuple[int, int, int]:
-    """How many states the TrainJobs and the Jobs have been in, and how many pods have run."""
-    started = {obj["metadata"]["name"] for _, obj in pods if obj["status"].get("phase") not in (None, "Pending")}
-    return sum(map(len, stories(train_jobs))), sum(map(len, stories(jobs))), len(started)
+) -> tuple[int, int, int, int]:
+    """How many states the TrainJobs and the Jobs have been in, and how many pods have run, and have ended."""
+    phases = [(obj["metadata"]["name"], obj["status"].get("phase")) for _, obj in pods]
+    started = {name for name, phase in phases if phase not in (None, "Pending")}
+    ended = {name for name, phase in phases if phase in ("Succeeded", "Failed")}
+    return sum(map(len, stories(train_jobs))), sum(map(len, stories(jobs))), len(started), len(ended)
 
 
 def stories(frames: list[tuple[str, Json]]) -> list[list[Any]]:
