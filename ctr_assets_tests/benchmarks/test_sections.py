@@ -13,8 +13,6 @@ SECTIONS = {
     "training": "training",
     "scoring": "scoring",
     "ranks": "data-parallel training",
-    "accidents": "taking in a delivery",
-    "serving": "serving: one row a request, 16 clients",
 }
 
 
