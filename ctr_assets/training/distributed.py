@@ -56,22 +56,26 @@ class Ranks:
         self.sum([false])
         return not bool(false)
 
-    def own_lengths(self, parts: list[RowsOfTable]) -> torch.Tensor:
-        """How many rows each part has as line ``rank`` of zeros, (ranks, parts): summed over the ranks, all lengths."""
-        lengths = torch.zeros(self.world_size, len(parts), device=self.device)
-        lengths[self.rank] = torch.tensor([len(rows) for rows, _ in parts])
-        return lengths
+    def exchange(
+        self, shared: list[torch.Tensor], parts: list[RowsOfTable], *, equal_lengths: bool
+    ) -> list[RowsOfTable]:
+        """Sum ``shared`` (float32), and gather of each part the rows (U,) and values (U, D) of all ranks, one by one.
 
-    def gather_rows(self, parts: list[RowsOfTable], lengths: list[list[int]] | None) -> list[RowsOfTable]:
-        """Of each part, rows (U,) with values (U, D), those of all ranks, one rank's after the other's.
-
-        ``lengths[rank][part]`` says how many rows; None: every rank has as many. One exchange, of 32-bit words.
+        ``equal_lengths``: every rank has as many rows, so that nobody need ask how many. Else the lengths travel with
+        what is summed, exact below 2^24. Rows and values travel together, as words of 32 bits.
         """
-        widths = [values.shape[1] for _, values in parts]
-        of_ranks = lengths or [[len(rows) for rows, _ in parts]] * self.world_size
-        words = [[*of_rank, *(n * width for n, width in zip(of_rank, widths, strict=True))] for of_rank in of_ranks]
-        own = [*(rows for rows, _ in parts), *(values.reshape(-1).view(torch.int32) for _, values in parts)]
-        cut = self._gather_cut(torch.cat(own), words)
+        own, widths = [len(rows) for rows, _ in parts], [values.shape[1] for _, values in parts]
+        lengths = [own] * self.world_size
+        if equal_lengths:
+            self.sum(shared)
+        else:
+            of_ranks = torch.zeros(self.world_size, len(parts), device=self.device)
+            of_ranks[self.rank] = torch.tensor(own)
+            self.sum([*shared, of_ranks])
+            lengths = of_ranks.int().tolist()
+        words = [[*of_rank, *(n * width for n, width in zip(of_rank, widths, strict=True))] for of_rank in lengths]
+        packed = [*(rows for rows, _ in parts), *(values.reshape(-1).view(torch.int32) for _, values in parts)]
+        cut = self._gather_cut(torch.cat(packed), words)
         return [
             (torch.cat(of_rows), torch.cat(of_values).view(torch.float32).view(-1, width))
             for of_rows, of_values, width in zip(cut[: len(parts)], cut[len(parts) :], widths, strict=True)

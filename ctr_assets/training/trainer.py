@@ -84,7 +84,7 @@ class Trainer:
     def _exchange(self, shared: list[torch.Tensor], lookups: list[Lookup]) -> list[RowsOfTable]:
         """Sum what all ranks share; returns of each table the rows that any has read, with their gradients' sums.
 
-        The same on each rank. Two exchanges: how many rows each rank has read travels with the first.
+        The same on each rank.
         """
         own = [
             (lookup.table_row_U, table.take_gradient())
@@ -95,10 +95,8 @@ class Trainer:
                 (row_U, gradient_UD if lookup.source_U is None else gradient_UD.index_select(0, lookup.source_U))
                 for lookup, (row_U, gradient_UD) in zip(lookups, own, strict=True)
             ]
-        # Where slots are spare all ranks have as many, and a look at the lengths would make the host wait.
-        lengths = [] if all(lookup.source_U is not None for lookup in lookups) else [self.ranks.own_lengths(own)]
-        self.ranks.sum([*shared, *lengths])
-        of_ranks = self.ranks.gather_rows(own, [[*map(int, n)] for of in lengths for n in of.tolist()] or None)
+        equal_lengths = all(lookup.source_U is not None for lookup in lookups)
+        of_ranks = self.ranks.exchange(shared, own, equal_lengths=equal_lengths)
         return [sum_equal_rows(rows, gradients) for rows, gradients in of_ranks]
 
     def _unscale(self, gradients: list[torch.Tensor]) -> bool:
